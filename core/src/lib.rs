@@ -1,0 +1,33 @@
+//! The protocol machines of trunkline.
+//!
+//! Everything here is pure: an event and a time go in, actions come out through a [`Sink`]. No socket, clock, thread,
+//! source of randomness or allocator is reached from inside, so the same machines run on a server, on a
+//! microcontroller and in a simulator.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`machine`], [`time`], [`entropy`], [`sink`] | the shape every machine has |
+//! | [`store`] | tables, timers, buffers and rings of fixed capacity |
+//! | [`wire`] | messages as bytes: SIP and its fields |
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(any(feature = "alloc", test))]
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+pub mod entropy;
+pub mod error;
+pub mod limits;
+pub mod machine;
+pub mod sink;
+pub mod store;
+pub mod time;
+pub mod wire;
+
+pub use entropy::Entropy;
+pub use machine::{Cx, Machine, Timed};
+pub use sink::Sink;
+pub use time::Instant;

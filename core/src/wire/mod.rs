@@ -1,0 +1,3 @@
+//! Protocols as bytes. These modules know no machine.
+
+pub mod sip;
