@@ -31,7 +31,12 @@ pub struct Reply<'a> {
 ///
 /// # Errors
 /// Those of the topmost Via: without it nobody can be answered.
-pub fn response(request: &Msg<'_>, source: SocketAddr, reply: &Reply<'_>, out: &mut impl Put) -> Result<(), ParseError> {
+pub fn response(
+    request: &Msg<'_>,
+    source: SocketAddr,
+    reply: &Reply<'_>,
+    out: &mut impl Put,
+) -> Result<(), ParseError> {
     let top = request.value(HeaderName::Via).unwrap_or_default();
     let stamp = ViaStamp::new(&Via::parse(top)?, source);
     out.put(b"SIP/2.0 ");

@@ -155,8 +155,7 @@ impl<'m, 'b, 'e> Draft<'m, 'b, 'e> {
         if self.edits.iter().any(clash) {
             return Err(EditError::Overlap);
         }
-        let edit =
-            Edit { at: range.start as u16, del: range.len() as u16, header: None, piece: Piece::Nothing };
+        let edit = Edit { at: range.start as u16, del: range.len() as u16, header: None, piece: Piece::Nothing };
         let index = self.index_behind(range.start);
         self.edits.insert(index, edit).map_err(|_| EditError::TooMany)
     }
@@ -173,11 +172,7 @@ impl<'m, 'b, 'e> Draft<'m, 'b, 'e> {
     }
 
     /// Replaces the bytes in `range` by what `f` writes.
-    pub fn replace(
-        &mut self,
-        range: Range<usize>,
-        f: impl FnOnce(&mut Insertion<'_, 'e>),
-    ) -> Result<(), EditError> {
+    pub fn replace(&mut self, range: Range<usize>, f: impl FnOnce(&mut Insertion<'_, 'e>)) -> Result<(), EditError> {
         let before = self.edits.len();
         self.delete(range.clone())?;
         let added = self.edits.len() > before;
@@ -238,15 +233,8 @@ impl<'m, 'b, 'e> Draft<'m, 'b, 'e> {
         }
         let index = self.index_behind(at);
         let open = self.text.len();
-        let mut insertion = Insertion {
-            at,
-            header,
-            edits: &mut self.edits,
-            text: &mut self.text,
-            index,
-            open,
-            error: None,
-        };
+        let mut insertion =
+            Insertion { at, header, edits: &mut self.edits, text: &mut self.text, index, open, error: None };
         f(&mut insertion);
         insertion.close();
         let (last, error) = (insertion.index, insertion.error);
@@ -367,3 +355,7 @@ impl<'m, 'b, 'e> Draft<'m, 'b, 'e> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "edit_tests.rs"]
+mod tests;

@@ -146,10 +146,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(
-            frames,
-            [Frame::Message(HEAD.len() + 4), Frame::Ping(4), Frame::Blank(2), Frame::Message(23)]
-        );
+        assert_eq!(frames, [Frame::Message(HEAD.len() + 4), Frame::Ping(4), Frame::Blank(2), Frame::Message(21)]);
     }
 
     #[test]

@@ -1,13 +1,22 @@
 //! SIP messages (RFC 3261 §7, §20, §25).
 
+pub mod build;
 pub mod cseq;
+pub mod edit;
+pub mod frame;
+pub mod header_name;
 pub mod host;
 pub mod method;
+pub mod msg;
 pub mod name_addr;
 pub mod option_tags;
 pub mod params;
+pub mod put;
 pub mod route;
+mod scan;
 pub mod session_expires;
+pub mod stamp;
+pub mod start_line;
 pub mod token;
 pub mod transport;
 pub mod uri;

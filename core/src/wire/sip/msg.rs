@@ -2,8 +2,8 @@
 
 use super::header_name::HeaderName;
 use super::method::Method;
-use super::start_line::StartLine;
 use super::scan;
+use super::start_line::StartLine;
 use crate::error::{ParseError, ParseErrorKind};
 use crate::limits::{HEADERS_MAX, MESSAGE_MAX, START_LINE_MAX};
 
@@ -184,13 +184,8 @@ impl<'b> Msg<'b> {
             value_end -= 1;
         }
         let name = HeaderName::parse(&bytes[at..name_end]);
-        let span = Span {
-            name,
-            at: at as u16,
-            value_at: value_at as u16,
-            value_end: value_end as u16,
-            line_end: next as u16,
-        };
+        let span =
+            Span { name, at: at as u16, value_at: value_at as u16, value_end: value_end as u16, line_end: next as u16 };
         let nth = self.spans.len() as u8;
         self.spans.push(span).map_err(|_| (ParseError::new(ParseErrorKind::TooManyHeaders, at), None))?;
         let first = &mut self.first[name.index()];
@@ -205,8 +200,8 @@ impl<'b> Msg<'b> {
         let body_at = self.body_at();
         let mut length = None;
         for h in self.headers_named(HeaderName::ContentLength) {
-            let n = scan::number(h.value)
-                .ok_or(ParseError::new(ParseErrorKind::ContentLength, h.span.value().start))?;
+            let n =
+                scan::number(h.value).ok_or(ParseError::new(ParseErrorKind::ContentLength, h.span.value().start))?;
             if length.is_some_and(|l| l != n) {
                 return Err(ParseError::new(ParseErrorKind::ContentLength, h.span.at()));
             }
@@ -369,3 +364,7 @@ fn line_end(bytes: &[u8], at: usize) -> Result<usize, ParseError> {
         _ => Err(ParseError::new(ParseErrorKind::ControlByte, cr)),
     }
 }
+
+#[cfg(test)]
+#[path = "msg_tests.rs"]
+mod tests;

@@ -109,10 +109,7 @@ mod tests {
 
     #[test]
     fn status_lines() {
-        assert_eq!(
-            StartLine::parse(b"SIP/2.0 200 OK").unwrap(),
-            StartLine::Response { status: 200, reason: b"OK" }
-        );
+        assert_eq!(StartLine::parse(b"SIP/2.0 200 OK").unwrap(), StartLine::Response { status: 200, reason: b"OK" });
         assert_eq!(StartLine::parse(b"SIP/2.0 100 ").unwrap(), StartLine::Response { status: 100, reason: b"" });
         assert_eq!(StartLine::parse(b"SIP/2.0 100").unwrap(), StartLine::Response { status: 100, reason: b"" });
         for line in [
