@@ -28,3 +28,6 @@ pub struct Flow {
     /// the same address (RFC 3261 §18.2.2).
     pub connection: Option<ConnectionId>,
 }
+
+/// Takes what is to be sent: the path, and the message.
+pub type Send<'s> = dyn FnMut(&Flow, &[u8]) + 's;
