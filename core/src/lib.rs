@@ -9,6 +9,7 @@
 //! | [`machine`], [`time`], [`entropy`], [`sink`] | the shape every machine has |
 //! | [`store`] | tables, timers, buffers and rings of fixed capacity |
 //! | [`wire`] | messages as bytes: SIP and its fields |
+//! | [`transaction`] | the timers of SIP transactions, the Via branch |
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -25,6 +26,7 @@ pub mod machine;
 pub mod sink;
 pub mod store;
 pub mod time;
+pub mod transaction;
 pub mod wire;
 
 pub use entropy::Entropy;
