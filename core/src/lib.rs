@@ -9,7 +9,7 @@
 //! | [`machine`], [`time`], [`entropy`], [`sink`] | the shape every machine has |
 //! | [`store`] | tables, timers, buffers and rings of fixed capacity |
 //! | [`wire`] | messages as bytes: SIP and its fields |
-//! | [`transaction`] | the timers of SIP transactions, the Via branch |
+//! | [`transaction`] | the four SIP transactions, their timers, the Via branch |
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
