@@ -10,6 +10,7 @@
 //! | [`store`] | tables, timers, buffers and rings of fixed capacity |
 //! | [`wire`] | messages as bytes: SIP and its fields |
 //! | [`transaction`] | the four SIP transactions, their timers, the Via branch |
+//! | [`dialog`] | dialogs as a proxy sees them, the session timer |
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -19,6 +20,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod dialog;
 pub mod entropy;
 pub mod error;
 pub mod limits;
