@@ -9,6 +9,8 @@
 //! | [`machine`], [`time`], [`entropy`], [`sink`] | the shape every machine has |
 //! | [`store`] | tables, timers, buffers and rings of fixed capacity |
 //! | [`wire`] | messages as bytes: SIP and its fields |
+//! | [`transaction`] | the four SIP transactions, their timers, the Via branch |
+//! | [`dialog`] | dialogs as a proxy sees them, the session timer |
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -18,6 +20,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod dialog;
 pub mod entropy;
 pub mod error;
 pub mod limits;
@@ -25,6 +28,7 @@ pub mod machine;
 pub mod sink;
 pub mod store;
 pub mod time;
+pub mod transaction;
 pub mod wire;
 
 pub use entropy::Entropy;
