@@ -1,0 +1,5 @@
+//! What the tests of more than one crate share.
+
+#![forbid(unsafe_code)]
+
+pub mod torture;

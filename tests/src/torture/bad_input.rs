@@ -1,0 +1,193 @@
+//! Bad input of our own, row by row. Sections are those of RFC 3261 unless another RFC is named.
+
+use super::Case;
+use super::Expect::{Accept, AcceptOrReject, Answer, Discard, Incomplete, Reject, RejectOrDiscard};
+
+macro_rules! row {
+    ($($field:tt)*) => { super::case!(BadInput, "bad_input", $($field)*) };
+}
+
+#[rustfmt::skip]
+pub(super) static CASES: &[Case] = &[
+    // Cut short.
+    row!("empty", "7", invalid, Discard, "a datagram without a byte").stream(Incomplete),
+    row!("keep-alive", "RFC 5626 3.5.1", invalid, Discard, "CRLF CRLF keeps a path open; a CRLF may come back on a stream, but no response"),
+    row!("truncated-start-line", "7.1", invalid, Discard, "no line ends, nobody to answer").stream(Incomplete),
+    row!("truncated-header", "7.3", invalid, RejectOrDiscard(&[400]), "ends within From").stream(Incomplete),
+    row!("truncated-no-empty-line", "7", invalid, RejectOrDiscard(&[400]), "ends before the empty line").stream(Incomplete),
+    row!("truncated-body", "18.3", invalid, Reject(&[400]), "ends within the body").stream(Incomplete),
+
+    // No SIP.
+    row!("binary", "7.1", invalid, Discard, "512 bytes of noise and an empty line").closes(),
+    row!("binary-tls-hello", "7.1", invalid, Discard, "a TLS client on the wrong port").stream(Incomplete),
+    row!("binary-stun", "7.1", invalid, Discard, "a STUN binding request").stream(Incomplete),
+    row!("http", "7.1", invalid, Discard, "an HTTP request: no Via, so nobody to answer").closes(),
+    row!("text", "7.1", invalid, Discard, "a sentence").closes(),
+
+    // Too much.
+    row!("oversized-request-uri", "21.4.12", invalid, RejectOrDiscard(&[400, 414, 513]), "a start line of 9 kB"),
+    row!("oversized-header", "21.5.7", invalid, RejectOrDiscard(&[400, 513]), "a field of 70 kB, more than any datagram").stream_only().closes(),
+    row!("oversized-content-length", "18.3", invalid, Reject(&[400, 413, 513]), "4 GiB of body are announced").stream(RejectOrDiscard(&[400, 413, 513])).closes(),
+    row!("oversized-call-id", "8.1.1.4", valid, AcceptOrReject(&[400, 513]), "a Call-ID of 3 kB"),
+    row!("oversized-tag", "19.3", valid, AcceptOrReject(&[400, 513]), "a tag of 3 kB"),
+    row!("oversized-branch", "8.1.1.7", valid, AcceptOrReject(&[400, 513]), "a branch of 3 kB"),
+    row!("headers-128", "7.3", valid, Accept, "as many fields as are taken"),
+    row!("headers-129", "7.3", invalid, Reject(&[400, 513]), "one field more than is taken"),
+    row!("headers-2000", "7.3", invalid, Reject(&[400, 513]), "a flood of fields"),
+    row!("vias-one-line", "7.3.1", valid, AcceptOrReject(&[400, 513]), "301 Via values in one field"),
+    row!("vias-300", "7.3.1", invalid, Reject(&[400, 513]), "300 Via fields"),
+    row!("parameters-1000", "7.3.1", valid, AcceptOrReject(&[400, 513]), "1000 parameters on From"),
+
+    // Content-Length. A stream cannot go on after a length that means nothing.
+    row!("content-length-contradicting", "20.14", invalid, Reject(&[400]), "two lengths").closes(),
+    row!("content-length-compact-contradicting", "7.3.3", invalid, Reject(&[400]), "two lengths, one in compact form").closes(),
+    row!("content-length-repeated", "20.14", invalid, AcceptOrReject(&[400]), "the same length twice contradicts nothing"),
+    row!("content-length-list", "20.14", invalid, Reject(&[400]), "a list of two lengths").closes(),
+    row!("content-length-negative", "20.14", invalid, Reject(&[400]), "-1").closes(),
+    row!("content-length-plus", "20.14", invalid, Reject(&[400]), "a sign is no digit").closes(),
+    row!("content-length-huge", "20.14", invalid, Reject(&[400, 413, 513]), "40 digits").closes(),
+    row!("content-length-wraps", "20.14", invalid, Reject(&[400, 413, 513]), "right, if 64 bits wrap").closes(),
+    row!("content-length-hexadecimal", "20.14", invalid, Reject(&[400]), "0x is no digit").closes(),
+    row!("content-length-trailing-text", "20.14", invalid, Reject(&[400]), "text after the digits").closes(),
+    row!("content-length-empty", "20.14", invalid, Reject(&[400]), "no digit").closes(),
+    row!("content-length-short", "18.3", valid, Accept, "a datagram drops what is over; a stream finds no start line in it").closes(),
+    row!("content-length-missing", "20.14", valid, Accept, "a datagram ends with the body; a stream may take it as 0").stream(AcceptOrReject(&[400])),
+
+    // Twice what may be there once.
+    row!("doubled-call-id", "7.3.1", invalid, Reject(&[400]), "two Call-IDs: two elements may see two calls"),
+    row!("doubled-call-id-same", "7.3.1", invalid, Reject(&[400]), "no list, even if the values agree"),
+    row!("doubled-call-id-compact", "7.3.3", invalid, Reject(&[400]), "the second in compact form"),
+    row!("doubled-from", "7.3.1", invalid, Reject(&[400]), "two callers"),
+    row!("doubled-from-compact", "7.3.3", invalid, Reject(&[400]), "the second in compact form"),
+    row!("doubled-to", "7.3.1", invalid, Reject(&[400]), "two callees"),
+    row!("doubled-cseq", "7.3.1", invalid, Reject(&[400]), "two sequence numbers"),
+    row!("doubled-max-forwards", "7.3.1", invalid, Reject(&[400]), "two hop counts"),
+
+    // Line ends and control bytes.
+    row!("bare-lf-lines", "7", invalid, RejectOrDiscard(&[400]), "LF ends no line"),
+    row!("bare-cr-lines", "7", invalid, RejectOrDiscard(&[400]), "CR ends no line"),
+    row!("bare-lf-in-value", "25.1", invalid, Reject(&[400]), "a field hidden behind LF"),
+    row!("bare-cr-in-value", "25.1", invalid, Reject(&[400]), "a field hidden behind CR"),
+    row!("bare-lf-empty-line", "25.1", invalid, Reject(&[400]), "a request hidden behind LF LF"),
+    row!("nul-in-value", "25.1", invalid, Reject(&[400]), "NUL outside a quoted-pair"),
+    row!("nul-in-name", "25.1", invalid, Reject(&[400]), "NUL in a field name"),
+    row!("nul-in-call-id", "25.1", invalid, Reject(&[400]), "NUL in the Call-ID"),
+    row!("nul-in-request-uri", "25.1", invalid, RejectOrDiscard(&[400]), "NUL in the start line"),
+    row!("bell-in-value", "25.1", invalid, Reject(&[400]), "a control byte outside a quoted-pair"),
+    row!("invalid-utf8-in-value", "25.1", invalid, AcceptOrReject(&[400]), "bytes that are no UTF-8 in Subject"),
+    row!("fold-before-first-field", "7.3.1", invalid, Reject(&[400]), "a folded line with no field before it"),
+    row!("no-colon", "7.3.1", invalid, Reject(&[400]), "a field without a colon"),
+    row!("no-name", "7.3.1", invalid, Reject(&[400]), "a field without a name"),
+    row!("space-in-name", "7.3.1", invalid, Reject(&[400]), "a field name of two words"),
+    row!("leading-crlf", "7.5", valid, Accept, "empty lines before the start line are ignored"),
+
+    // Numbers.
+    row!("cseq-overflow", "8.1.1.5", invalid, Reject(&[400]), "2^32"),
+    row!("cseq-over-31-bits", "8.1.1.5", invalid, AcceptOrReject(&[400]), "2^31: one too much, but a 32-bit number"),
+    row!("cseq-negative", "20.16", invalid, Reject(&[400]), "-1"),
+    row!("cseq-no-number", "20.16", invalid, Reject(&[400]), "a method alone"),
+    row!("cseq-no-method", "20.16", invalid, Reject(&[400]), "a number alone"),
+    row!("cseq-other-method", "8.1.1.5", invalid, Reject(&[400]), "OPTIONS with INVITE in CSeq"),
+    row!("cseq-method-case", "7.1", invalid, Reject(&[400]), "methods are compared case by case"),
+    row!("cseq-empty", "20.16", invalid, Reject(&[400]), "no value"),
+    row!("max-forwards-0", "16.3", valid, Reject(&[483]), "used up"),
+    row!("max-forwards-1", "16.3", valid, Accept, "one hop left"),
+    row!("max-forwards-256", "20.22", invalid, Reject(&[400, 483]), "one over the range"),
+    row!("max-forwards-wraps", "20.22", invalid, Reject(&[400, 483]), "70, if 32 bits wrap"),
+    row!("max-forwards-letters", "20.22", invalid, Reject(&[400]), "abc"),
+    row!("max-forwards-negative", "20.22", invalid, Reject(&[400]), "-1"),
+    row!("max-forwards-empty", "20.22", invalid, Reject(&[400]), "no value"),
+    row!("expires-huge", "20.19", valid, Accept, "40 digits in a field that a proxy does not use"),
+
+    // Missing or empty.
+    row!("missing-via", "8.1.1", invalid, Discard, "nobody to answer"),
+    row!("missing-from", "8.1.1", invalid, Reject(&[400]), "no From"),
+    row!("missing-to", "8.1.1", invalid, Reject(&[400]), "no To"),
+    row!("missing-call-id", "8.1.1", invalid, Reject(&[400]), "no Call-ID"),
+    row!("missing-cseq", "8.1.1", invalid, Reject(&[400]), "no CSeq"),
+    row!("missing-max-forwards", "16.3", valid, Accept, "a proxy puts one in"),
+    row!("missing-contact", "8.1.1.8", invalid, AcceptOrReject(&[400]), "an INVITE without Contact: of no concern to a proxy"),
+    row!("missing-everything", "8.1.1", invalid, Discard, "a start line alone"),
+    row!("empty-via", "20.42", invalid, RejectOrDiscard(&[400]), "a Via that says nothing"),
+    row!("empty-from", "20.20", invalid, Reject(&[400]), "a From that says nothing"),
+    row!("empty-to", "20.39", invalid, Reject(&[400]), "a To that says nothing"),
+    row!("empty-call-id", "20.8", invalid, Reject(&[400]), "a Call-ID that says nothing"),
+    row!("from-no-tag", "8.1.1.3", valid, AcceptOrReject(&[400]), "as RFC 2543 allows"),
+    row!("from-two-tags", "7.3.1", invalid, AcceptOrReject(&[400]), "a parameter may be there once"),
+    row!("from-punctuation", "20.20", invalid, Reject(&[400]), "separators and no URI"),
+    row!("to-open-bracket", "20.39", invalid, Reject(&[400]), "an angle bracket that does not close"),
+
+    // Via.
+    row!("via-version", "20.42", invalid, RejectOrDiscard(&[400, 505]), "SIP/3.0"),
+    row!("via-no-host", "20.42", invalid, RejectOrDiscard(&[400]), "no sent-by"),
+    row!("via-port-0", "20.42", invalid, RejectOrDiscard(&[400]), "a port that nobody can send to"),
+    row!("via-port-70000", "20.42", invalid, RejectOrDiscard(&[400]), "a port over 16 bits"),
+    row!("via-open-bracket", "20.42", invalid, RejectOrDiscard(&[400]), "a bracket that does not close"),
+    row!("via-forged-received", "18.2.1", valid, Accept, "received and rport from the peer itself: overwritten, never trusted"),
+    row!("via-broadcast", "18.2.2", valid, Accept, "the response goes to the source, never to the sent-by"),
+    row!("via-other-transport", "18.2.1", valid, Accept, "Via says TLS; the response goes back the way the request came"),
+    row!("via-own-address", "16.3", valid, AcceptOrReject(&[482]), "Via says that we sent it: a spiral or a loop"),
+    row!("via-no-branch", "17.2.3", valid, AcceptOrReject(&[400]), "as RFC 2543 allows"),
+    row!("via-forged-own-branch", "16.3", valid, AcceptOrReject(&[482]), "a Via below with our address and a branch that we never made"),
+
+    // Start line.
+    row!("uri-unknown-scheme", "16.3", valid, Reject(&[416]), "a scheme nobody knows"),
+    row!("uri-http", "16.3", valid, Reject(&[416]), "a scheme that is not SIP's"),
+    row!("uri-tel", "16.3", valid, AcceptOrReject(&[416]), "tel may be routed or refused"),
+    row!("uri-no-host", "19.1.1", invalid, Reject(&[400]), "nothing after @"),
+    row!("uri-scheme-only", "19.1.1", invalid, Reject(&[400]), "nothing after the colon"),
+    row!("uri-no-scheme", "19.1.1", invalid, Reject(&[400, 416]), "no colon"),
+    row!("uri-port-70000", "19.1.1", invalid, Reject(&[400]), "a port over 16 bits"),
+    row!("uri-port-letters", "19.1.1", invalid, Reject(&[400]), "a port that is no number"),
+    row!("uri-open-bracket", "19.1.1", invalid, Reject(&[400]), "a bracket that does not close"),
+    row!("uri-bad-escape", "19.1.2", invalid, AcceptOrReject(&[400]), "% without two hexadecimal digits"),
+    row!("uri-userinfo-with-headers", "19.1.1", invalid, AcceptOrReject(&[400]), "header fields in the Request-URI: never sent on, never made into fields"),
+    row!("uri-missing", "7.1", invalid, RejectOrDiscard(&[400]), "two spaces and no URI"),
+    row!("version-lower-case", "7.1", valid, Accept, "the version is compared without case"),
+    row!("version-3", "21.5.6", invalid, Reject(&[505]), "SIP/3.0"),
+    row!("version-missing", "7.1", invalid, RejectOrDiscard(&[400]), "no version"),
+    row!("version-no-sip", "7.1", invalid, RejectOrDiscard(&[400, 505]), "another protocol's version"),
+    row!("method-missing", "7.1", invalid, RejectOrDiscard(&[400]), "starts with the space"),
+    row!("method-no-token", "7.1", invalid, RejectOrDiscard(&[400]), "braces in the method"),
+    row!("method-unknown", "16.3", valid, Accept, "a proxy need not know it (405 and 501 are its routing's to give)"),
+    row!("method-lower-case", "7.1", valid, Accept, "options is not OPTIONS, but a method all the same"),
+
+    // What the message asks for.
+    row!("proxy-require-unknown", "16.3", valid, Reject(&[420]), "an extension that we do not have; Unsupported names it"),
+    row!("require-unknown", "8.2.2.3", valid, AcceptOrReject(&[420]), "for the endpoint to refuse: a proxy looks at Proxy-Require alone"),
+    row!("options-self", "11.2", valid, Answer(&[200]), "OPTIONS to the server itself"),
+    row!("publish", "8.2.1", valid, Answer(&[405]), "a method that is not relayed; Allow lists those that are"),
+    row!("route-broadcast", "16.6", valid, Reject(&[400, 403, 404, 408, 480, 500, 502, 503]), "never sent to everybody"),
+    row!("route-port-0", "16.6", valid, Reject(&[400, 403, 404, 408, 480, 500, 502, 503]), "a port that nobody can send to"),
+    row!("route-unreachable", "16.6", valid, Accept, "an address that does not answer"),
+    row!("route-garbage", "20.34", invalid, Reject(&[400]), "separators and no URI"),
+    row!("authorization-garbage", "20.7", invalid, AcceptOrReject(&[400]), "credentials that cannot be read count as none"),
+    row!("ack-stray", "17.1.1.3", valid, Discard, "an ACK for nothing: never answered"),
+    row!("ack-doubled-call-id", "17.1.1.3", invalid, Discard, "an ACK is never answered"),
+    row!("ack-missing-cseq", "17.1.1.3", invalid, Discard, "an ACK is never answered"),
+    row!("ack-max-forwards-0", "17.1.1.3", valid, Discard, "an ACK is never answered"),
+    row!("cancel-stray", "9.2", valid, RejectOrDiscard(&[481]), "a CANCEL for nothing"),
+    row!("bye-stray", "12.2.2", valid, Reject(&[404, 481]), "a BYE within no dialog, without a route"),
+
+    // Responses that nobody asked for.
+    row!("response-forged-branch-zeros", "16.7", valid, Discard, "our address, a branch we never made: not to be relayed to the next Via"),
+    row!("response-forged-branch-ones", "16.7", valid, Discard, "the largest index a branch can hold"),
+    row!("response-forged-branch-short", "16.7", valid, Discard, "a branch shorter than any of ours"),
+    row!("response-forged-branch-cookie-only", "16.7", valid, Discard, "the cookie and nothing more"),
+    row!("response-forged-branch-long", "16.7", valid, Discard, "a branch of 3 kB"),
+    row!("response-forged-branch-no-hex", "16.7", valid, Discard, "a branch of token characters that are no digits"),
+    row!("response-no-cookie", "16.7", valid, Discard, "a branch without the cookie"),
+    row!("response-for-nobody", "16.7", valid, Discard, "no Via below ours"),
+    row!("response-stray-invite-200", "16.7", valid, Discard, "a 2xx is relayed without a transaction only if the branch is ours"),
+    row!("response-stray-486", "16.7", valid, Discard, "no ACK is made for it"),
+    row!("response-status-99", "7.2", invalid, Discard, "no status code"),
+    row!("response-status-700", "7.2", invalid, Discard, "no class of status codes"),
+    row!("response-status-letters", "7.2", invalid, Discard, "code and phrase changed places"),
+    row!("response-other-via", "18.1.2", valid, Discard, "the top Via is somebody else's"),
+    row!("response-no-via", "16.7", invalid, Discard, "no Via"),
+    row!("response-doubled-cseq", "7.3.1", invalid, Discard, "CSeq twice"),
+
+    // More than one thing in a row.
+    row!("stream-two-requests", "18.3", valid, Accept, "a stream answers both, a datagram the first"),
+    row!("stream-noise-after-request", "18.3", valid, Accept, "the request is answered, the noise is not").closes(),
+];
