@@ -108,8 +108,7 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Waiting,
-    Calling,
-    Proceeding,
+    Pending,
     /// Ended; the status it counts as, and whether a kept response stands for it.
     Ended {
         status: u16,
@@ -117,10 +116,16 @@ enum Phase {
     },
 }
 
+impl Phase {
+    const fn is_pending(self) -> bool {
+        matches!(self, Self::Pending)
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Branch {
     phase: Phase,
-    cancel_wanted: bool,
+    cancelled: bool,
 }
 
 /// A response context.
@@ -169,14 +174,14 @@ impl Fork {
     }
 
     fn pending(&self) -> bool {
-        self.branches.iter().any(|b| matches!(b.phase, Phase::Calling | Phase::Proceeding))
+        self.branches.iter().any(|b| b.phase.is_pending())
     }
 
     fn start_next<S: Sink<Action>>(&mut self, now: Instant, out: &mut S) -> bool {
         let Some(i) = self.branches.iter().position(|b| b.phase == Phase::Waiting) else {
             return false;
         };
-        self.branches[i].phase = Phase::Calling;
+        self.branches[i].phase = Phase::Pending;
         if self.invite {
             self.restart_timer_c(now);
         }
@@ -190,16 +195,12 @@ impl Fork {
         }
     }
 
-    /// RFC 3261 §16.10 and §9.1: a branch that has not answered provisionally is cancelled when it does.
+    /// RFC 3261 §16.10. The client transaction keeps the CANCEL until its branch has answered provisionally (§9.1).
     fn cancel_pending<S: Sink<Action>>(&mut self, out: &mut S) {
         for (i, b) in self.branches.iter_mut().enumerate() {
-            match b.phase {
-                Phase::Proceeding if !b.cancel_wanted => {
-                    b.cancel_wanted = true;
-                    out.emit(Action::Cancel { branch: i as u8 });
-                }
-                Phase::Calling => b.cancel_wanted = true,
-                _ => {}
+            if b.phase.is_pending() && !b.cancelled {
+                b.cancelled = true;
+                out.emit(Action::Cancel { branch: i as u8 });
             }
         }
     }
@@ -213,14 +214,7 @@ impl Fork {
         self.deadline = self.pending().then(|| now + Duration::from_millis(u64::from(self.wait_ms)));
     }
 
-    fn provisional<S: Sink<Action>>(&mut self, cx: &mut Cx<'_>, branch: usize, status: u16, out: &mut S) {
-        let b = &mut self.branches[branch];
-        if b.phase == Phase::Calling {
-            b.phase = Phase::Proceeding;
-            if b.cancel_wanted {
-                out.emit(Action::Cancel { branch: branch as u8 });
-            }
-        }
+    fn provisional<S: Sink<Action>>(&mut self, cx: &mut Cx<'_>, status: u16, out: &mut S) {
         // RFC 3261 §16.7 step 2: Timer C restarts on 101 to 199; step 5: 100 is never forwarded.
         if status > 100 && !self.answered {
             if self.invite {
@@ -282,7 +276,7 @@ impl Fork {
 
     fn end_branch(&mut self, branch: u8, status: u16, kept: bool) -> bool {
         match self.branches.get_mut(usize::from(branch)) {
-            Some(b) if matches!(b.phase, Phase::Calling | Phase::Proceeding) => {
+            Some(b) if b.phase.is_pending() => {
                 b.phase = Phase::Ended { status, kept };
                 true
             }
@@ -300,11 +294,8 @@ impl Fork {
     ) {
         match status {
             ..200 => {
-                if matches!(
-                    self.branches.get(usize::from(branch)).map(|b| b.phase),
-                    Some(Phase::Calling | Phase::Proceeding)
-                ) {
-                    self.provisional(cx, usize::from(branch), status, out);
+                if self.branches.get(usize::from(branch)).is_some_and(|b| b.phase.is_pending()) {
+                    self.provisional(cx, status, out);
                 }
             }
             200..300 => {
@@ -338,7 +329,7 @@ impl Fork {
             self.cancel_pending(out);
         }
         for b in &mut self.branches {
-            if matches!(b.phase, Phase::Calling | Phase::Proceeding) {
+            if b.phase.is_pending() {
                 b.phase = Phase::Ended { status: 408, kept: false };
             }
         }
@@ -372,7 +363,7 @@ impl Machine for Fork {
     {
         match event {
             Event::Start { targets } => {
-                let waiting = Branch { phase: Phase::Waiting, cancel_wanted: false };
+                let waiting = Branch { phase: Phase::Waiting, cancelled: false };
                 for _ in 0..targets.min(BRANCHES_MAX) {
                     // Bounded by BRANCHES_MAX, which is the capacity.
                     let _ = self.branches.push(waiting);
