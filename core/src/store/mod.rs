@@ -1,1 +1,17 @@
-//! Stores of fixed capacity: they answer when they are full and never grow past what they were given.
+//! Storage of fixed capacity. Nothing here allocates after it is made, and nothing here panics when it is full.
+//!
+//! | module | holds | memory |
+//! |---|---|---|
+//! | [`slots`] | where a store lives: memory lent by the caller, or reserved at start | the slots |
+//! | [`slab`] | values behind generation-checked keys | 8 to 16 bytes an entry + the value |
+//! | [`ring`] | a bounded queue | the values, as `Option`s |
+//!
+//! Capacities are values, chosen when a store is made.
+
+pub mod ring;
+pub mod slab;
+pub mod slots;
+
+pub use ring::Ring;
+pub use slab::{Key, Slab};
+pub use slots::Slots;
