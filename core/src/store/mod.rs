@@ -4,14 +4,20 @@
 //! |---|---|---|
 //! | [`slots`] | where a store lives: memory lent by the caller, or reserved at start | the slots |
 //! | [`slab`] | values behind generation-checked keys | 8 to 16 bytes an entry + the value |
+//! | [`index`] | keyed hash to slot number | 16 to 32 bytes an entry |
+//! | [`hash`] | the keyed hash | - |
 //! | [`ring`] | a bounded queue | the values, as `Option`s |
 //!
 //! Capacities are values, chosen when a store is made.
 
+pub mod hash;
+pub mod index;
 pub mod ring;
 pub mod slab;
 pub mod slots;
 
+pub use hash::HashKey;
+pub use index::Index;
 pub use ring::Ring;
 pub use slab::{Key, Slab};
 pub use slots::Slots;
