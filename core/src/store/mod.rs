@@ -6,16 +6,19 @@
 //! | [`slab`] | values behind generation-checked keys | 8 to 16 bytes an entry + the value |
 //! | [`index`] | keyed hash to slot number | 16 to 32 bytes an entry |
 //! | [`hash`] | the keyed hash | - |
+//! | [`buf`] | byte blocks in size classes | the blocks |
 //! | [`ring`] | a bounded queue | the values, as `Option`s |
 //!
 //! Capacities are values, chosen when a store is made.
 
+pub mod buf;
 pub mod hash;
 pub mod index;
 pub mod ring;
 pub mod slab;
 pub mod slots;
 
+pub use buf::{Buf, BufPool};
 pub use hash::HashKey;
 pub use index::Index;
 pub use ring::Ring;
