@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`slots`] | where a store lives: memory lent by the caller, or reserved at start | the slots |
 //! | [`slab`] | values behind generation-checked keys | 8 to 16 bytes an entry + the value |
+//! | [`table`] | machines behind keys, with their timers: the one door to a machine | 24 bytes an entry + the machine, 1.6 KiB a table |
 //! | [`index`] | keyed hash to slot number | 16 to 32 bytes an entry |
 //! | [`hash`] | the keyed hash | - |
 //! | [`buf`] | byte blocks in size classes | the blocks |
@@ -17,6 +18,8 @@ pub mod index;
 pub mod ring;
 pub mod slab;
 pub mod slots;
+pub mod table;
+mod wheel;
 
 pub use buf::{Buf, BufPool};
 pub use hash::HashKey;
@@ -24,3 +27,4 @@ pub use index::Index;
 pub use ring::Ring;
 pub use slab::{Key, Slab};
 pub use slots::Slots;
+pub use table::{Ran, Table};
