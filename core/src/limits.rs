@@ -9,7 +9,7 @@ pub const START_LINE_MAX: usize = 8_192;
 /// Longest Call-ID kept, in bytes.
 pub const CALL_ID_MAX: usize = 255;
 /// Longest tag kept, in bytes.
-pub const TAG_MAX: usize = 128;
+pub const TAG_MAX: usize = 255;
 /// Longest Via branch compared, in bytes.
 pub const BRANCH_MAX: usize = 255;
 /// Most edits in one draft.
