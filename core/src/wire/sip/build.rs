@@ -7,7 +7,6 @@ use super::msg::Msg;
 use super::put::Put;
 use super::stamp::ViaStamp;
 use super::transport::Transport;
-use crate::error::ParseError;
 use crate::wire::sip::via::Via;
 
 /// A response in outline; what belongs to the request is copied from it (RFC 3261 §8.2.6).
@@ -46,15 +45,14 @@ pub fn response(
     out.put(b"\r\n");
     for (i, via) in request.headers_named(HeaderName::Via).enumerate() {
         out.put(b"Via: ");
-        if i == 0 {
-            stamp.put(via.value, out);
-        } else {
-            out.put(via.value);
+        match &stamp {
+            Some(stamp) if i == 0 => stamp.put(via.value, out),
+            _ => out.put(via.value),
         }
         out.put(b"\r\n");
     }
     for name in [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
-        let value = request.value(name).unwrap_or_default();
+        let Some(value) = request.value(name) else { continue };
         out.put(name.as_str().as_bytes());
         out.put(b": ");
         out.put(value);
@@ -81,7 +79,6 @@ pub fn response(
         put_header(HeaderName::ContentType, content_type, out);
     }
     put_body(body, out);
-    Ok(())
 }
 
 fn has_tag(address: &[u8]) -> bool {

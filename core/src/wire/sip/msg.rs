@@ -85,11 +85,10 @@ impl<'b> Msg<'b> {
     }
 
     /// Parses what can be parsed of a malformed request, so that it can be answered with 400: the fields that
-    /// [`super::build`] copies into a response. `None` if there is too little of it left.
+    /// [`super::build`] copies into a response. `None` for what is no request, or has no Via to send the answer by.
     pub fn salvage(bytes: &'b [u8]) -> Option<Self> {
         let msg = Self::scan(bytes, &mut |_| true).ok()?;
-        let needed = [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq];
-        needed.iter().all(|n| msg.header(*n).is_some()).then_some(msg)
+        (msg.method().is_some() && msg.header(HeaderName::Via).is_some()).then_some(msg)
     }
 
     /// One pass. A defect that leaves the rest readable goes to `defect`, which says whether to go on.
@@ -108,7 +107,12 @@ impl<'b> Msg<'b> {
         if line_end - pos > START_LINE_MAX {
             return fail(ParseErrorKind::TooLong, pos + START_LINE_MAX);
         }
-        let start = StartLine::parse(&bytes[pos..line_end]).map_err(|e| e.shifted(start_at))?;
+        let line = &bytes[pos..line_end];
+        let start = match StartLine::parse(line).map_err(|e| e.shifted(start_at)) {
+            Ok(start) => start,
+            Err(e) if defect(e) => StartLine::salvage(line).ok_or(e)?,
+            Err(e) => return Err(e),
+        };
         let mut msg = Self {
             bytes,
             start,

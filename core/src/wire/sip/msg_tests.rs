@@ -65,11 +65,14 @@ fn what_must_be_there_is_asked_for() {
     for (name, long) in [("Call-ID", "Call-ID"), ("CSeq", "CSeq"), ("f", "From"), ("To", "To")] {
         let without = with_line(name, "");
         assert_eq!(kind(without.as_bytes()), ParseErrorKind::Missing(long));
-        assert!(Msg::salvage(without.as_bytes()).is_none());
+        assert!(Msg::salvage(without.as_bytes()).is_some(), "{name}");
     }
     assert!(Msg::parse(with_line("Max-Forwards", "").as_bytes()).is_ok());
     let no_via = with_line("v:", "").replace("Via: SIP/2.0/UDP a.example;branch=z9hG4bK1\r\n", "");
     assert_eq!(kind(no_via.as_bytes()), ParseErrorKind::Missing("Via"));
+    assert!(Msg::salvage(no_via.as_bytes()).is_none());
+    assert_eq!(kind(INVITE.replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia").as_bytes()), ParseErrorKind::Version);
+    assert!(Msg::salvage(INVITE.replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia").as_bytes()).is_some());
 }
 
 #[test]

@@ -64,20 +64,30 @@ impl<'b> StartLine<'b> {
         let wrong = |at| ParseError::new(ParseErrorKind::StartLine, at);
         let method_end = memchr::memchr(b' ', line).ok_or(wrong(line.len()))?;
         let method = Method::parse(&line[..method_end]).map_err(|_| wrong(0))?;
-        let rest = &line[method_end + 1..];
-        let uri_end = memchr::memrchr(b' ', rest).ok_or(wrong(line.len()))?;
-        let (uri, version) = (&rest[..uri_end], &rest[uri_end + 1..]);
-        if uri.is_empty() || memchr::memchr2(b' ', b'\t', uri).is_some() {
-            return Err(wrong(method_end + 1));
-        }
+        let (uri, version) = Self::uri_and_version(&line[method_end + 1..]).ok_or(wrong(method_end + 1))?;
         if !version.eq_ignore_ascii_case(VERSION) {
             let kind = match version {
                 [b'S' | b's', b'I' | b'i', b'P' | b'p', b'/', ..] => ParseErrorKind::Version,
                 _ => ParseErrorKind::StartLine,
             };
-            return Err(ParseError::new(kind, method_end + uri_end + 2));
+            return Err(ParseError::new(kind, line.len() - version.len()));
         }
         Ok(Self::Request { method, uri })
+    }
+
+    fn uri_and_version(rest: &'b [u8]) -> Option<(&'b [u8], &'b [u8])> {
+        let uri_end = memchr::memrchr(b' ', rest)?;
+        let (uri, version) = (&rest[..uri_end], &rest[uri_end + 1..]);
+        (!uri.is_empty() && memchr::memchr2(b' ', b'\t', uri).is_none()).then_some((uri, version))
+    }
+
+    /// What can be read of the request line of another version of SIP, so that it can be answered with 505; or of one
+    /// with spaces too many, so that it can be answered with 400.
+    pub(super) fn salvage(line: &'b [u8]) -> Option<Self> {
+        let (method, rest) = line.split_at(memchr::memchr(b' ', line)?);
+        let method = Method::parse(method).ok()?;
+        let uri = rest[1..].split(|b| *b == b' ').find(|part| !part.is_empty())?;
+        Some(Self::Request { method, uri })
     }
 }
 

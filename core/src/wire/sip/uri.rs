@@ -29,6 +29,16 @@ impl Scheme<'_> {
     pub const fn is_sip(&self) -> bool {
         matches!(self, Self::Sip | Self::Sips)
     }
+
+    /// Whether the scheme is `sips`.
+    pub const fn is_sips(&self) -> bool {
+        matches!(self, Self::Sips)
+    }
+
+    /// Whether the scheme is `tel`.
+    pub const fn is_tel(&self) -> bool {
+        matches!(self, Self::Tel)
+    }
 }
 
 /// A URI, split into its parts. All spans count from the start of [`Uri::raw`].
