@@ -1,6 +1,8 @@
 //! SIP messages (RFC 3261 §7, §20, §25).
 
+pub mod auth;
 pub mod cseq;
+pub mod date;
 pub mod host;
 pub mod method;
 pub mod name_addr;
