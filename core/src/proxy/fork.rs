@@ -235,8 +235,7 @@ impl Fork {
         if status >= 600 {
             self.wind_down(cx.now, out);
         }
-        if !self.cancelled && self.order == Order::Serial && advance.contains(status) && self.start_next(cx.now, out)
-        {
+        if !self.cancelled && self.order == Order::Serial && advance.contains(status) && self.start_next(cx.now, out) {
             return;
         }
         if !self.pending() {

@@ -52,7 +52,8 @@ impl Locals {
     /// only if the peer is, where there is a choice.
     pub fn towards(&self, transport: Transport, peer: SocketAddr) -> Option<ListenerId> {
         let fits = |l: &Listener| l.transport == transport && l.bound.is_ipv4() == peer.is_ipv4();
-        let near = |l: &Listener| l.bound.ip().is_unspecified() || l.bound.ip().is_loopback() == peer.ip().is_loopback();
+        let near =
+            |l: &Listener| l.bound.ip().is_unspecified() || l.bound.ip().is_loopback() == peer.ip().is_loopback();
         let find = |near_only: bool| self.listeners().find(|(_, l)| fits(l) && (!near_only || near(l)));
         find(true).or_else(|| find(false)).map(|(id, _)| id)
     }

@@ -61,7 +61,8 @@ pub fn validate<'b>(msg: &Msg<'b>) -> Result<Valid<'b>, Invalid<'b>> {
     if via.branch.is_some_and(|b| b.len() > BRANCH_MAX) {
         return Err(bad("Via Branch Too Long"));
     }
-    let address = |name: HeaderName, reason| NameAddr::parse(msg.value(name).unwrap_or_default()).map_err(|_| bad(reason));
+    let address =
+        |name: HeaderName, reason| NameAddr::parse(msg.value(name).unwrap_or_default()).map_err(|_| bad(reason));
     let from = address(HeaderName::From, "Malformed From")?;
     let to = address(HeaderName::To, "Malformed To")?;
     if from.tag().is_some_and(|t| t.len() > TAG_MAX) || to.tag().is_some_and(|t| t.len() > TAG_MAX) {
@@ -82,9 +83,12 @@ pub fn validate<'b>(msg: &Msg<'b>) -> Result<Valid<'b>, Invalid<'b>> {
     }
     let max_forwards = match msg.value(HeaderName::MaxForwards) {
         None => None,
-        Some(digits) => {
-            Some(core::str::from_utf8(digits).ok().and_then(|d| d.parse::<u8>().ok()).ok_or(bad("Malformed Max-Forwards"))?)
-        }
+        Some(digits) => Some(
+            core::str::from_utf8(digits)
+                .ok()
+                .and_then(|d| d.parse::<u8>().ok())
+                .ok_or(bad("Malformed Max-Forwards"))?,
+        ),
     };
     if max_forwards == Some(0) && method != Method::Ack {
         return Err(Invalid { status: 483, reason: "Too Many Hops", unsupported: None });

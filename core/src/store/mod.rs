@@ -8,6 +8,7 @@
 //! | [`index`] | keyed hash to slot number | 16 to 32 bytes an entry |
 //! | [`hash`] | the keyed hash | - |
 //! | [`buf`] | byte blocks in size classes | the blocks |
+//! | [`list`] | lists that are read only | the list |
 //! | [`ring`] | a bounded queue | the values, as `Option`s |
 //!
 //! Capacities are values, chosen when a store is made.
@@ -15,6 +16,7 @@
 pub mod buf;
 pub mod hash;
 pub mod index;
+pub mod list;
 pub mod ring;
 pub mod slab;
 pub mod slots;
@@ -24,6 +26,7 @@ mod wheel;
 pub use buf::{Buf, BufPool};
 pub use hash::HashKey;
 pub use index::Index;
+pub use list::{List, Str};
 pub use ring::Ring;
 pub use slab::{Key, Slab};
 pub use slots::Slots;

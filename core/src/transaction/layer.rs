@@ -596,7 +596,9 @@ impl<'a> Transactions<'a> {
                     FromClient::TransportError => outcome = t.owner.map(Outcome::TransportError),
                 }
             }
-            if t.machine.is_through() && let Some(request) = t.request.take() {
+            if t.machine.is_through()
+                && let Some(request) = t.request.take()
+            {
                 io.bufs.free(request);
             }
             (outcome, actions.contains(&FromClient::Cancel))

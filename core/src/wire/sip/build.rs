@@ -26,18 +26,11 @@ pub struct Reply<'a> {
     pub body: Option<(&'a [u8], &'a [u8])>,
 }
 
-/// Writes the response to `request`, which was seen from `source`.
-///
-/// # Errors
-/// Those of the topmost Via: without it nobody can be answered.
-pub fn response(
-    request: &Msg<'_>,
-    source: SocketAddr,
-    reply: &Reply<'_>,
-    out: &mut impl Put,
-) -> Result<(), ParseError> {
+/// Writes the response to `request`, which was seen from `source`. Fields that a malformed request lacks are left out,
+/// and a Via that cannot be read is given back as it came.
+pub fn response(request: &Msg<'_>, source: SocketAddr, reply: &Reply<'_>, out: &mut impl Put) {
     let top = request.value(HeaderName::Via).unwrap_or_default();
-    let stamp = ViaStamp::new(&Via::parse(top)?, source);
+    let stamp = Via::parse(top).ok().map(|via| ViaStamp::new(&via, source));
     out.put(b"SIP/2.0 ");
     out.put_number(u64::from(reply.status));
     out.put(b" ");

@@ -195,7 +195,16 @@ impl<'m, 'b, 'e> Draft<'m, 'b, 'e> {
         name: HeaderName,
         f: impl FnOnce(&mut Insertion<'_, 'e>),
     ) -> Result<(), EditError> {
-        let at = before.map_or(self.msg.head_end(), |h| h.span.at());
+        self.insert_header_at(before.map_or(self.msg.head_end(), |h| h.span.at()), name, f)
+    }
+
+    /// Inserts a header field at an offset where a field begins or the header ends. `f` writes its value.
+    pub fn insert_header_at(
+        &mut self,
+        at: usize,
+        name: HeaderName,
+        f: impl FnOnce(&mut Insertion<'_, 'e>),
+    ) -> Result<(), EditError> {
         self.insert_as(at, Some(name), |i| {
             i.put(name.as_str().as_bytes());
             i.put(b": ");

@@ -1,7 +1,9 @@
 //! SIP messages (RFC 3261 §7, §20, §25).
 
+pub mod auth;
 pub mod build;
 pub mod cseq;
+pub mod date;
 pub mod edit;
 pub mod frame;
 pub mod header_name;
