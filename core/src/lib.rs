@@ -25,6 +25,7 @@ pub mod machine;
 pub mod sink;
 pub mod store;
 pub mod time;
+pub mod transport;
 pub mod wire;
 
 pub use entropy::Entropy;
