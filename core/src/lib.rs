@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`machine`], [`time`], [`entropy`], [`sink`] | the shape every machine has |
 //! | [`store`] | tables, timers, buffers and rings of fixed capacity |
+//! | [`dispatcher`] | targets, the choice among them, and their health |
 //! | [`wire`] | messages as bytes: SIP and its fields |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod dispatcher;
 pub mod entropy;
 pub mod error;
 pub mod limits;
