@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`machine`], [`time`], [`entropy`], [`sink`] | the shape every machine has |
 //! | [`store`] | tables, timers, buffers and rings of fixed capacity |
+//! | [`dispatcher`] | targets, the choice among them, and their health |
 //! | [`wire`] | messages as bytes: SIP and its fields |
 //! | [`transaction`] | the four SIP transactions, their timers, the Via branch |
 //! | [`dialog`] | dialogs as a proxy sees them, the session timer |
@@ -21,6 +22,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod dialog;
+pub mod dispatcher;
 pub mod entropy;
 pub mod error;
 pub mod flow;

@@ -3,10 +3,11 @@
 use core::fmt;
 
 /// A SIP transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Transport {
     /// UDP (RFC 3261 §18).
+    #[default]
     Udp,
     /// TCP (RFC 3261 §18).
     Tcp,
