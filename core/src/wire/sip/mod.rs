@@ -1,5 +1,8 @@
 //! SIP messages (RFC 3261 §7, §20, §25).
 
+#[cfg(any(test, feature = "oracle"))]
+#[doc(hidden)]
+pub mod abnf;
 pub mod auth;
 pub mod build;
 pub mod cseq;

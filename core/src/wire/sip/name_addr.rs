@@ -54,7 +54,7 @@ impl<'b> NameAddr<'b> {
         let mut tag = None;
         let params = Params::scan(c, |param| {
             if param.is(b"tag") {
-                let value = param.value_span.filter(|v| !v.is_empty());
+                let value = param.content_span().filter(|v| !v.is_empty());
                 let value = value.ok_or(ParseError::new(ParseErrorKind::Syntax("tag"), param.span.start))?;
                 if tag.replace(value).is_some() {
                     return Err(ParseError::new(ParseErrorKind::Duplicate("tag"), param.span.start));
@@ -74,13 +74,13 @@ impl<'b> NameAddr<'b> {
         })
     }
 
-    /// The `tag` parameter; never empty.
+    /// The `tag` parameter, without quotes; never empty.
     #[inline]
     pub fn tag(&self) -> Option<&'b [u8]> {
         self.tag.map(|span| span.of(self.bytes))
     }
 
-    /// Where the value of the `tag` parameter lies.
+    /// Where [`NameAddr::tag`] lies.
     pub const fn tag_span(&self) -> Option<Span> {
         self.tag
     }
@@ -240,6 +240,7 @@ mod tests {
             (b"\"\" <sip:a@b>;tag=1", Some(b"")),
             (b"Anonymous<sip:a@b>;tag=1", Some(b"Anonymous")),
             (b" I have  spaces\r\n <sip:a@b>\t; tag = 1 ", Some(b"I have  spaces")),
+            (b"x <sip:a@b>;tag=\"1\"", Some(b"x")),
             (b"J\xc3\xbcrgen (x) @home: <sip:a@b>;TAG=1", Some(b"J\xc3\xbcrgen (x) @home:")),
             (b"\"BEL:\\\x07 NUL:\\\x00 DEL:\\\x7F\" <sip:a@b>;tag=1", Some(b"BEL:\\\x07 NUL:\\\x00 DEL:\\\x7F")),
         ] {
@@ -283,6 +284,7 @@ mod tests {
             b"<sip:a@b>;;x",
             b"<sip:a@b>;tag",
             b"<sip:a@b>;tag=",
+            b"<sip:a@b>;tag=\"\"",
             b"<sip:a@b>;tag=1;TAG=1",
             b"\0<sip:a@b>",
             b"a\r<sip:a@b>",

@@ -27,6 +27,13 @@ impl<'b> Param<'b> {
         self.name.eq_ignore_ascii_case(name)
     }
 
+    /// Where `value` lies: as `value_span`, but without quotes.
+    pub fn content_span(&self) -> Option<Span> {
+        let (value, span) = (self.value?, self.value_span?);
+        let quote = usize::from(span.len() > value.len());
+        Some(Span::new(span.start + quote, span.end - quote))
+    }
+
     /// Reads the parameter whose `;` the cursor stands at.
     #[inline]
     pub(crate) fn scan(c: &mut Cursor<'b>, name_class: u16) -> Result<Self, ParseError> {
@@ -201,6 +208,7 @@ mod tests {
         let b = Params::parse(bytes).unwrap().find(b"b").unwrap();
         assert_eq!(b.span.of(bytes), b";b=\"2\"");
         assert_eq!(b.value_span.unwrap().of(bytes), b"\"2\"");
+        assert_eq!(b.content_span().unwrap().of(bytes), b"2");
         assert_eq!(b.name_span.of(bytes), b"b");
     }
 
