@@ -14,6 +14,9 @@ use crate::machine::{Cx, Machine, Timed};
 use crate::sink::Sink;
 use crate::time::Instant;
 
+/// Most probes that one [`Dispatcher::expire`] runs.
+pub const EXPIRE_MAX: usize = 32;
+
 /// How the dispatcher works.
 #[derive(Clone, Debug)]
 pub struct DispatcherSettings {
@@ -372,10 +375,9 @@ impl<'a> Dispatcher<'a> {
         self.targets[usize::from(*slot)].probe.next_deadline()
     }
 
-    /// Runs the probes whose time has come.
+    /// Runs the probes whose time has come, at most [`EXPIRE_MAX`] of them: ask [`Dispatcher::next_deadline`] for more.
     pub fn expire<S: Sink<DispatcherAction>>(&mut self, cx: &mut Cx<'_>, out: &mut S) {
-        // A probe's deadline lies ahead after each run, so each comes up once.
-        for _ in 0..self.timers {
+        for _ in 0..self.timers.min(EXPIRE_MAX) {
             match self.columns.timer_heap[..self.timers].first().copied() {
                 Some(slot) if self.targets[usize::from(slot)].probe.next_deadline().is_some_and(|at| at <= cx.now) => {
                     self.drive(cx, slot, ProbeInput::Timeout, out);

@@ -6,6 +6,7 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::layer::EXPIRE_MAX;
 use super::layer::{Dispatcher, DispatcherAction, DispatcherSettings};
 use super::*;
 use crate::entropy::SeededEntropy;
@@ -120,7 +121,9 @@ impl World {
             self.now = at;
             let mut actions = Vec::new();
             let mut cx = Cx { now: at, entropy: &mut self.entropy };
-            self.d.expire(&mut cx, &mut |a| actions.push(a));
+            for _ in 0..=self.d.targets.len() / EXPIRE_MAX {
+                self.d.expire(&mut cx, &mut |a| actions.push(a));
+            }
             for action in &actions {
                 if let (DispatcherAction::SendPing { target, sequence }, Some(code)) = (action, code) {
                     self.d.ping_reply(&mut cx, *target, *sequence, code, &mut |a| panic!("{a:?}"));

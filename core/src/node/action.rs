@@ -2,9 +2,9 @@
 
 use core::net::SocketAddr;
 
-use crate::flow::Flow;
-use crate::dispatcher::StateChange;
+use crate::dispatcher::layer::DispatcherAction;
 use crate::error::ParseError;
+use crate::flow::Flow;
 use crate::wire::sip::method::Method;
 
 /// An action for the runtime.
@@ -90,7 +90,7 @@ pub enum Report<'a> {
         /// Its URI.
         target: &'a [u8],
         /// What changed.
-        change: StateChange,
+        change: DispatcherAction,
     },
 }
 

@@ -68,9 +68,5 @@ pub fn pump<E: Engine + ?Sized, I: Inbox + ?Sized, O: Outbox + ?Sized>(
         engine.handle(&mut cx, Event::Timeout, &mut |a| outbox.emit(a));
     }
     outbox.flush();
-    Turn {
-        events,
-        more: events == EVENTS_MAX || timeouts == TIMEOUTS_MAX,
-        deadline: engine.next_deadline(),
-    }
+    Turn { events, more: events == EVENTS_MAX || timeouts == TIMEOUTS_MAX, deadline: engine.next_deadline() }
 }

@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 
 use super::network::Network;
+use crate::dispatcher::Algorithm;
 use crate::store::list::{List, Str};
 use crate::wire::sip::host::Host;
 use crate::wire::sip::msg::Msg;
@@ -61,10 +62,12 @@ pub enum Verdict {
 pub struct Dispatch {
     /// The set.
     pub set: u32,
-    /// The algorithm, if not the one of the set.
-    pub algorithm: Option<crate::dispatcher::Algorithm>,
-    /// The set that is used when `set` has no target to offer, if not the one of the set.
+    /// The algorithm.
+    pub algorithm: Algorithm,
+    /// The set that is tried when `set`, and what that falls back to, has no target to offer.
     pub fallback: Option<u32>,
+    /// Most targets tried for one request.
+    pub limit: u8,
 }
 
 /// Conditions, all of which must hold, and what follows.
@@ -112,7 +115,7 @@ impl<P: Pattern> Condition<P> {
                 let mut user = [0; USER_MAX];
                 matches!(s.uri.user_unescaped(&mut user), Some(user) if pattern.is_match(user))
             }
-            Self::Domain(domains) => domains.iter().any(|d| same_host(d, s.uri.host)),
+            Self::Domain(domains) => s.uri.host.is_some_and(|host| domains.iter().any(|d| same_host(d, host))),
             Self::Header { name, pattern } => match pattern {
                 None => s.msg.header_by_text(name).is_some(),
                 Some(p) => s.msg.header_by_text(name).is_some_and(|h| p.is_match(h.value)),

@@ -509,6 +509,21 @@ impl<'a> Transactions<'a> {
         self.clients.insert(ClientTransaction { machine, flow, request: None, cancel: None, owner })
     }
 
+    /// Sends the request of a client transaction that was not started by another path than it was opened for.
+    pub fn reroute_client(&mut self, client: Key, flow: Flow) {
+        let reliable = flow.transport.is_reliable();
+        let _ = self
+            .clients
+            .run(client, |t| {
+                t.flow = flow;
+                t.machine = match t.machine {
+                    ClientMachine::Invite(_) => ClientMachine::Invite(ClientInvite::new(reliable)),
+                    ClientMachine::Other(_) => ClientMachine::Other(Client::new(reliable)),
+                };
+            })
+            .map(|ran| ran.value);
+    }
+
     /// Sends the request of a client transaction. If there is no room to keep it, the transaction is gone.
     pub fn start_client(
         &mut self,

@@ -1,0 +1,74 @@
+//! What a node is told about itself. All of it can be replaced while it runs.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use crate::dialog::DialogLimits;
+use crate::dialog::session_timer::SessionTimerPolicy;
+use crate::dispatcher::DispatcherSettings;
+use crate::proxy::forward::RecordRoute;
+use crate::proxy::{Locals, StatusSet};
+use crate::routing::Rules;
+use crate::store::Str;
+use crate::transaction::Timers;
+
+/// The settings of a node.
+#[derive(Clone, Debug)]
+pub struct Config<P: 'static> {
+    /// Our listeners and names.
+    pub locals: Locals,
+    /// The timers of transactions.
+    pub timers: Timers,
+    /// Timer C (RFC 3261 §16.8), more than 3 minutes.
+    pub timer_c: Duration,
+    /// How long dialogs are kept.
+    pub dialogs: DialogLimits,
+    /// What is asked of session timers.
+    pub session_timer: SessionTimerPolicy,
+    /// Whether and how we stay on the path of dialogs.
+    pub record_route: Option<RecordRoute>,
+    /// How targets are probed and chosen.
+    pub dispatcher: DispatcherSettings,
+    /// How pings look.
+    pub ping: PingConfig,
+    /// What makes a target failed, so that the next one is tried.
+    pub failover: StatusSet,
+    /// How long a target may leave an INVITE without any response.
+    pub first_reply: Option<Duration>,
+    /// Which request goes where.
+    pub rules: Rules<P>,
+    /// The value of `Server` in responses made here; empty for none.
+    pub server: Str,
+    /// The largest request sent over UDP; a larger one goes over TCP if there is a listener for it (RFC 3261 §18.1.1).
+    pub udp_max: usize,
+    /// What `Retry-After` says when there is no room, in seconds.
+    pub retry_after_s: u32,
+}
+
+/// How pings look.
+#[derive(Clone, Debug)]
+pub struct PingConfig {
+    /// The method.
+    pub method: Str,
+    /// The URI of `From`.
+    pub from: Str,
+    /// The value of `User-Agent`; empty for none.
+    pub user_agent: Str,
+}
+
+/// Who a shard is among the shards of its node, and what they all know.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The number of the shard.
+    pub shard: u8,
+    /// The secret of the node: branches and tags are made under it. A node that is restarted with the same secret
+    /// knows what it sent before.
+    pub secret: [u8; 16],
+}
+
+/// Where a peer is reached, when a URI says it in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hop {
+    pub(super) addr: SocketAddr,
+    pub(super) transport: crate::wire::sip::transport::Transport,
+}

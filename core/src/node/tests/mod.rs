@@ -1,0 +1,4 @@
+//! A whole node under virtual time, its peers written as text.
+
+mod calls;
+mod world;

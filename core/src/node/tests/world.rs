@@ -1,0 +1,234 @@
+//! A node, its peers, and a clock that jumps from deadline to deadline.
+
+use std::net::SocketAddr;
+use std::string::{String, ToString};
+use std::time::Duration;
+use std::vec::Vec;
+
+use crate::dialog::DialogLimits;
+use crate::dialog::session_timer::SessionTimerPolicy;
+use crate::dispatcher::{Algorithm, DispatcherSettings, ProbeSettings, ProbingMode, SetConfig, TargetConfig};
+use crate::entropy::SeededEntropy;
+use crate::flow::{Flow, ListenerId};
+use crate::machine::Cx;
+use crate::node::{Action, Capacity, Config, Event, Identity, Node, PingConfig};
+use crate::proxy::forward::RecordRoute;
+use crate::proxy::{Listener, Locals, StatusSet};
+use crate::routing::{Condition, Dispatch, Pattern, Rule, Rules, Verdict};
+use crate::store::List;
+use crate::time::Instant;
+use crate::transaction::Timers;
+use crate::wire::sip::transport::Transport;
+
+pub(super) const US: &str = "192.0.2.1:5060";
+pub(super) const CALLER: &str = "198.51.100.7:5062";
+pub(super) const TARGETS: [&str; 3] = ["203.0.113.1:5060", "203.0.113.2:5060", "203.0.113.3:5060"];
+
+/// Matches a text that it is part of.
+#[derive(Clone, Debug)]
+pub(super) struct Contains(pub(super) &'static str);
+
+impl Pattern for Contains {
+    fn is_match(&self, text: &[u8]) -> bool {
+        text.windows(self.0.len()).any(|w| w == self.0.as_bytes())
+    }
+}
+
+/// What the node sent.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) at_ms: u64,
+    pub(super) to: SocketAddr,
+    pub(super) transport: Transport,
+    pub(super) text: String,
+}
+
+impl Sent {
+    pub(super) fn line(&self, starts: &str) -> &str {
+        self.text.lines().find(|l| l.starts_with(starts)).unwrap_or_else(|| panic!("no {starts} in\n{}", self.text))
+    }
+
+    pub(super) fn has(&self, starts: &str) -> bool {
+        self.text.lines().any(|l| l.starts_with(starts))
+    }
+
+    /// A response to this request, with our Via on top as it was sent, and `extra` header lines.
+    pub(super) fn answer(&self, status: &str, to_tag: &str, extra: &str) -> String {
+        let mut text = std::format!("SIP/2.0 {status}\r\n");
+        for line in self.text.lines().take_while(|l| !l.is_empty()) {
+            let kept = ["Via:", "From:", "Call-ID:", "CSeq:", "Record-Route:"].iter().any(|n| line.starts_with(n));
+            if kept {
+                text += &std::format!("{line}\r\n");
+            } else if line.starts_with("To:") {
+                let tag = if line.contains(";tag=") || to_tag.is_empty() {
+                    String::new()
+                } else {
+                    std::format!(";tag={to_tag}")
+                };
+                text += &std::format!("{line}{tag}\r\n");
+            }
+        }
+        text + extra + "Content-Length: 0\r\n\r\n"
+    }
+}
+
+pub(super) struct World {
+    pub(super) node: Node<'static, Contains>,
+    pub(super) entropy: SeededEntropy,
+    pub(super) now: Instant,
+    pub(super) reports: Vec<String>,
+    sent: Vec<Sent>,
+}
+
+pub(super) const START: Instant = Instant::from_millis(1_000_000);
+
+pub(super) fn listeners() -> Vec<Listener> {
+    let addr: SocketAddr = US.parse().unwrap();
+    [Transport::Udp, Transport::Tcp].map(|transport| Listener { transport, bound: addr, advertised: addr }).to_vec()
+}
+
+/// Every INVITE to set 1, everything else where its Request-URI says.
+pub(super) fn config() -> Config<Contains> {
+    let method = |names: &[&'static str]| Condition::Method(names.iter().map(|n| (*n).into()).collect());
+    let dispatch = Dispatch { set: 1, algorithm: Algorithm::Serial, fallback: None, limit: 8 };
+    let rules = std::vec![
+        Rule { when: List::from(std::vec![method(&["INVITE", "SUBSCRIBE"])]), then: Verdict::Dispatch(dispatch) },
+        Rule { when: List::from(std::vec![method(&["NOTIFY", "INFO", "UPDATE", "PRACK"])]), then: Verdict::Relay },
+    ];
+    Config {
+        locals: Locals::new(&listeners(), List::from(std::vec!["edge.example".into()]), List::EMPTY),
+        timers: Timers { trying: Duration::ZERO, ..Timers::DEFAULT },
+        timer_c: Duration::from_secs(185),
+        dialogs: DialogLimits::default(),
+        session_timer: SessionTimerPolicy::default(),
+        record_route: Some(RecordRoute::default()),
+        dispatcher: DispatcherSettings {
+            probe: ProbeSettings { mode: ProbingMode::Suspect, jitter: false, ..ProbeSettings::default() },
+            ..DispatcherSettings::default()
+        },
+        ping: PingConfig { method: "OPTIONS".into(), from: "sip:keepalive@edge.example".into(), user_agent: "".into() },
+        failover: StatusSet::parse("408,5xx").unwrap(),
+        first_reply: Some(Duration::from_secs(2)),
+        rules: Rules(List::from(rules)),
+        server: "VoIP-Platform".into(),
+        udp_max: 1_300,
+        retry_after_s: 5,
+    }
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self::with(config(), &Capacity { transactions: 64, contexts: 32, dialogs: 64, targets: 16, sets: 4 })
+    }
+
+    pub(super) fn with(config: Config<Contains>, capacity: &Capacity) -> Self {
+        let identity = Identity { shard: 0, secret: *b"a secret of node" };
+        let node = Node::new(capacity.reserve(), config, identity).unwrap();
+        let mut world =
+            Self { node, entropy: SeededEntropy::new(1), now: START, reports: Vec::new(), sent: Vec::new() };
+        let uris: Vec<String> = TARGETS.iter().map(|t| std::format!("sip:{t}")).collect();
+        let targets: Vec<_> = TARGETS
+            .iter()
+            .zip(&uris)
+            .enumerate()
+            .map(|(i, (t, uri))| TargetConfig {
+                priority: 10 - i as i32,
+                ..TargetConfig::new(1, uri, t.parse().unwrap())
+            })
+            .collect();
+        let sets = [SetConfig { id: 1, fallback: None }];
+        let mut cx = Cx { now: world.now, entropy: &mut world.entropy };
+        world.node.reload_targets(&mut cx, &sets, &targets).unwrap();
+        world
+    }
+
+    pub(super) fn event(&mut self, event: Event<'_>) {
+        let (sent, reports, at) = (&mut self.sent, &mut self.reports, self.now);
+        let mut cx = Cx { now: self.now, entropy: &mut self.entropy };
+        self.node.handle(&mut cx, event, &mut |a| match a {
+            Action::Send { flow, bytes } => sent.push(Sent {
+                at_ms: at.as_millis() - START.as_millis(),
+                to: flow.peer,
+                transport: flow.transport,
+                text: String::from_utf8(bytes.to_vec()).unwrap(),
+            }),
+            Action::Report(report) => reports.push(std::format!("{report:?}")),
+        });
+    }
+
+    pub(super) fn flow(from: &str, transport: Transport) -> Flow {
+        let listener = ListenerId(u8::from(transport == Transport::Tcp));
+        Flow { listener, transport, peer: from.parse().unwrap(), connection: None }
+    }
+
+    /// A datagram from a peer; what the node sends on it.
+    pub(super) fn udp(&mut self, from: &str, text: impl AsRef<[u8]>) -> Vec<Sent> {
+        self.event(Event::Received { flow: Self::flow(from, Transport::Udp), bytes: text.as_ref() });
+        self.take()
+    }
+
+    #[expect(dead_code)]
+    pub(super) fn tcp(&mut self, from: &str, text: impl AsRef<[u8]>) -> Vec<Sent> {
+        self.event(Event::Received { flow: Self::flow(from, Transport::Tcp), bytes: text.as_ref() });
+        self.take()
+    }
+
+    pub(super) fn undelivered(&mut self, what: &Sent) -> Vec<Sent> {
+        self.event(Event::Undelivered { to: what.to, bytes: what.text.as_bytes() });
+        self.take()
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Sent> {
+        core::mem::take(&mut self.sent)
+    }
+
+    /// Lets time pass, from deadline to deadline; what the node sends in it.
+    pub(super) fn wait(&mut self, d: Duration) -> Vec<Sent> {
+        let end = self.now + d;
+        let mut turns = 0;
+        while let Some(at) = self.node.next_deadline().filter(|at| *at <= end) {
+            assert!(at >= self.now || turns < 10_000, "the deadline stands still");
+            turns += 1;
+            self.now = self.now.max(at);
+            self.event(Event::Timeout);
+        }
+        self.now = end;
+        self.take()
+    }
+
+    /// Lets time pass until nothing is left of any call.
+    pub(super) fn settle(&mut self) -> Vec<Sent> {
+        let sent = self.wait(Duration::from_secs(400));
+        for fill in self.node.fill() {
+            if fill.what != "dialogs" {
+                assert_eq!(fill.used, 0, "{} are left", fill.what);
+            }
+        }
+        sent
+    }
+}
+
+pub(super) fn request(method: &str, uri: &str, n: u32, extra: &str) -> String {
+    std::format!(
+        "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER};branch=z9hG4bKc{n}\r\nMax-Forwards: 70\r\n\
+         From: <sip:alice@a.example>;tag=al\r\nTo: <sip:2000@edge.example>\r\nCall-ID: call{n}\r\nCSeq: 1 {method}\r\n\
+         Contact: <sip:alice@{CALLER}>\r\n{extra}Content-Length: 0\r\n\r\n"
+    )
+}
+
+pub(super) fn invite(n: u32) -> String {
+    request("INVITE", "sip:2000@edge.example", n, "")
+}
+
+/// The only message that was sent.
+#[track_caller]
+pub(super) fn only(sent: Vec<Sent>) -> Sent {
+    assert_eq!(sent.len(), 1, "{}", sent.iter().map(|s| s.text.to_string()).collect::<Vec<_>>().join("\n"));
+    sent.into_iter().next().unwrap()
+}
+
+/// What was sent to that peer.
+pub(super) fn to<'s>(sent: &'s [Sent], peer: &str) -> Vec<&'s Sent> {
+    let peer: SocketAddr = peer.parse().unwrap();
+    sent.iter().filter(|s| s.to == peer).collect()
+}
