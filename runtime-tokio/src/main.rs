@@ -1,1 +1,31 @@
-fn main() {}
+//! trunkline on tokio: the server and its command line.
+
+mod check;
+mod cli;
+mod config;
+mod ctl;
+mod demo;
+mod import;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command, ImportFrom};
+
+fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    match command {
+        Command::Run(args) => run::main(&global, &args),
+
+        Command::Check(args) => check::main(&global, &args),
+        Command::Reference => {
+            print!("{}", config::reference::text());
+            ExitCode::SUCCESS
+        }
+        Command::Import(_) | Command::Doctor => ExitCode::FAILURE,
+        Command::Ctl(args) => ctl::main(&global, &args),
+        Command::Demo(args) => demo::main(&global, &args),
+    }
+}

@@ -1,0 +1,3 @@
+//! Taking over what other programs are configured with.
+
+pub(crate) mod list;
