@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod ctl;
 mod demo;
+mod doctor;
 mod import;
 mod run;
 
@@ -24,7 +25,10 @@ fn main() -> ExitCode {
             print!("{}", config::reference::text());
             ExitCode::SUCCESS
         }
-        Command::Import(_) | Command::Doctor => ExitCode::FAILURE,
+        Command::Import(args) => match args.from {
+            ImportFrom::Kamailio(args) => import::main(&global, &args),
+        },
+        Command::Doctor => doctor::main(&global),
         Command::Ctl(args) => ctl::main(&global, &args),
         Command::Demo(args) => demo::main(&global, &args),
     }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use self::schema::{Problem, Reader, Table as _, locate};
+use self::schema::{Kind, Problem, Reader, Section, Table as _, locate};
 pub(crate) use self::types::*;
 pub(crate) use self::values::Transport;
 use crate::import::list;
@@ -118,6 +118,34 @@ pub(crate) fn parse(text: &str, base: &Path) -> Result<(Config, Vec<Problem>), V
 /// The effective configuration as TOML. [`parse`] reads it back to the same configuration.
 pub(crate) fn dump(config: &Config) -> String {
     toml::to_string(&config.write_table()).unwrap_or_else(|error| format!("# cannot be written: {error}\n"))
+}
+
+/// What of `config` differs from the defaults, as TOML.
+pub(crate) fn dump_changed(config: &Config) -> String {
+    let mut table = config.write_table();
+    drop_defaults(&mut table, Config::SECTION);
+    toml::to_string(&table).unwrap_or_else(|error| format!("# cannot be written: {error}\n"))
+}
+
+fn drop_defaults(table: &mut toml::Table, section: &Section) {
+    for key in section.keys {
+        let default = key.default.and_then(|default| default());
+        let Some(value) = table.get_mut(key.name()) else { continue };
+        let same = match ((key.kind)(), &mut *value) {
+            (Kind::Section(inner), toml::Value::Table(table)) => {
+                drop_defaults(table, inner);
+                table.is_empty() && default.is_some()
+            }
+            (Kind::List(inner), toml::Value::Array(items)) => {
+                items.iter_mut().filter_map(toml::Value::as_table_mut).for_each(|table| drop_defaults(table, inner));
+                false
+            }
+            _ => default.as_ref() == Some(value),
+        };
+        if same {
+            table.remove(key.name());
+        }
+    }
 }
 
 /// The effective configuration as a JSON object of the same shape.
