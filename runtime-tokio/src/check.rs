@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::cli::{CheckArgs, Global};
-use crate::config::values::{PingMode, show_duration};
-use crate::config::{self, Action, Config, LoadError, Loaded, Match, Route, Set};
+use crate::config::values::{AdminState, DefaultAction, PingMode, show_duration};
+use crate::config::{self, Action, Config, LoadError, Loaded, Match, Route, Set, Target};
 
 /// Runs `trunkline check`.
 pub(crate) fn main(global: &Global, args: &CheckArgs) -> ExitCode {
     match config::load(args.file.as_deref().or(global.config.as_deref())) {
         Ok(loaded) => {
-            print!("{}", answer(&loaded, args.dump, global.json));
+            crate::print(&answer(&loaded, args.dump, global.json));
             if args.dump {
                 loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
             }
@@ -21,7 +21,7 @@ pub(crate) fn main(global: &Global, args: &CheckArgs) -> ExitCode {
         }
         Err(error) => {
             if global.json {
-                println!("{:#}", refusal(&error));
+                crate::print(&format!("{:#}\n", refusal(&error)));
             } else {
                 eprintln!("{error}");
             }
@@ -77,8 +77,8 @@ pub(crate) fn meaning(config: &Config) -> Vec<String> {
         "  {}. Everything else: {}.",
         config.route.len() + 1,
         match config.edge.authz_default_action {
-            config::values::DefaultAction::Deny => "answer 404 Not Found",
-            config::values::DefaultAction::Allow => "relay to the Request-URI",
+            DefaultAction::Deny => "answer 404 Not Found",
+            DefaultAction::Allow => "relay to the Request-URI",
         }
     ));
     timers(config, &mut lines);
@@ -100,64 +100,70 @@ fn sets(config: &Config, lines: &mut Vec<String>) {
     for set in &config.set {
         let fallback =
             set.fallback.map(|id| format!("; if none can take a call, set {id} is asked")).unwrap_or_default();
-        let count = count(set.target.len(), "target");
         lines.push(format!(
-            "{} has {count}, chosen by {}:{}{fallback}.",
+            "{} has {}, chosen by {} ({}){fallback}.",
             set_name(set),
+            count(set.target.len(), "target"),
             set.algorithm,
-            set.algorithm.meaning().trim_end_matches('.').to_lowercase()
+            set.algorithm.meaning().trim().trim_end_matches('.'),
         ));
-        for target in &set.target {
-            let mut facts = vec![format!("weight {}", target.weight), format!("priority {}", target.priority)];
-            if target.max_calls > 0 {
-                facts.push(format!("at most {} at once", count_u32(target.max_calls, "call")));
-            }
-            if target.max_cps > 0 {
-                facts.push(format!("at most {} a second", count_u32(target.max_cps, "new call")));
-            }
-            if !target.strip.is_empty() {
-                let tags: Vec<_> = target.strip.iter().map(ToString::to_string).collect();
-                facts.push(format!("without {}", tags.join(" and ")));
-            }
-            if target.state != config::values::AdminState::Active {
-                facts.push(format!("state {}", target.state));
-            }
-            let name = if target.duid.is_empty() { String::new() } else { format!(" ({})", target.duid) };
-            lines.push(format!("  {}{name}: {}.", target.uri, facts.join(", ")));
-        }
+        lines.extend(set.target.iter().map(target));
     }
-    let dispatch = &config.dispatch;
-    if config.set.is_empty() {
-        return;
+    if !config.set.is_empty() {
+        pings(config, lines);
+        failover(config, lines);
     }
-    let ping = &dispatch.ping;
-    if ping.mode != PingMode::Off {
-        lines.push(format!(
-            "Pings {} every {} by {}: {} failures in a row put a target out of service, {} good answers ({}) bring it back. \
-             No answer within {} is a failure.",
-            match ping.mode {
-                PingMode::Inactive => "targets that are down",
-                PingMode::Flagged => "flagged targets",
-                _ => "every target",
-            },
-            show_duration(ping.interval),
-            ping.method,
-            ping.probing_threshold,
-            ping.inactive_threshold,
-            list(&ping.reply_codes),
-            show_duration(ping.timeout),
-        ));
+}
+
+fn target(target: &Target) -> String {
+    let mut facts = vec![format!("weight {}", target.weight), format!("priority {}", target.priority)];
+    if target.max_calls > 0 {
+        facts.push(format!("at most {} at once", count(target.max_calls as usize, "call")));
     }
-    let codes = if dispatch.failover_codes.is_empty() {
-        String::new()
-    } else {
-        format!("answers {} or ", list(&dispatch.failover_codes))
+    if target.max_cps > 0 {
+        facts.push(format!("at most {} a second", count(target.max_cps as usize, "new call")));
+    }
+    if !target.strip.is_empty() {
+        facts.push(format!("without {}", list(&target.strip)));
+    }
+    if target.state != AdminState::Active {
+        facts.push(format!("state {}", target.state));
+    }
+    let name = if target.duid.is_empty() { String::new() } else { format!(" ({})", target.duid) };
+    format!("  {}{name}: {}.", target.uri, facts.join(", "))
+}
+
+fn pings(config: &Config, lines: &mut Vec<String>) {
+    let ping = &config.dispatch.ping;
+    let whom = match ping.mode {
+        PingMode::Off => return lines.push("No target is pinged.".to_owned()),
+        PingMode::All => "every target",
+        PingMode::Inactive => "targets that are down or under suspicion",
+        PingMode::Flagged => "targets with probing = true",
     };
+    let (interval, timeout) = (show_duration(ping.interval), show_duration(ping.timeout));
+    lines.push(format!("Pings {whom} every {interval} by {} from {}.", ping.method, config.ping_from()));
+    lines.push(format!(
+        "A target is down after {} in a row and up again after {} in a row ({}); \
+         no answer within {timeout} is a failure.",
+        count(ping.probing_threshold.into(), "failure"),
+        count(ping.inactive_threshold.into(), "good answer"),
+        if ping.reply_codes.is_empty() { "none is good".to_owned() } else { list(&ping.reply_codes) },
+    ));
+}
+
+fn failover(config: &Config, lines: &mut Vec<String>) {
+    let dispatch = &config.dispatch;
+    let codes = match &dispatch.failover_codes[..] {
+        [] => String::new(),
+        codes => format!("answers {} or ", list(codes)),
+    };
+    let first_reply = show_duration(dispatch.first_reply_timeout);
     lines.push(match dispatch.limit {
         1 => "A call is tried on one target only.".to_owned(),
         limit => format!(
-            "A call goes to the next target, at most {limit} in all, when one {codes}gives no answer at all within {}.",
-            show_duration(dispatch.first_reply_timeout)
+            "A call goes to the next target, at most {limit} in all, when one {codes}gives no answer at all \
+             within {first_reply}."
         ),
     });
 }
@@ -238,9 +244,5 @@ fn list<T: ToString>(items: &[T]) -> String {
 }
 
 fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-fn count_u32(number: u32, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -57,9 +57,10 @@ pub(crate) fn main(global: &Global) -> ExitCode {
     let findings = examine(Path::new("/"));
     if global.json {
         let all: Vec<_> = findings.iter().map(Finding::json).collect();
-        println!("{:#}", json!({ "ok": findings.iter().all(|finding| finding.ok), "findings": all }));
+        let report = json!({ "ok": findings.iter().all(|finding| finding.ok), "findings": all });
+        crate::print(&format!("{report:#}\n"));
     } else {
-        print!("{}", text(&findings));
+        crate::print(&text(&findings));
     }
     if findings.iter().all(|finding| finding.ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

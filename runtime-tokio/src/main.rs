@@ -9,11 +9,17 @@ mod doctor;
 mod import;
 mod run;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use crate::cli::{Cli, Command, ImportFrom};
+
+/// Writes to stdout. A reader that has gone away (`trunkline reference | head`) is no error.
+fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
 
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
@@ -22,7 +28,7 @@ fn main() -> ExitCode {
 
         Command::Check(args) => check::main(&global, &args),
         Command::Reference => {
-            print!("{}", config::reference::text());
+            print(&config::reference::text());
             ExitCode::SUCCESS
         }
         Command::Import(args) => match args.from {

@@ -9,8 +9,10 @@ pub(crate) mod types;
 mod validate;
 pub(crate) mod values;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -161,7 +163,7 @@ impl Config {
 
     /// From of pings: as configured, or keepalive at the default realm.
     pub(crate) fn ping_from(&self) -> String {
-        let from = self.dispatch.ping.from.as_ref().map(|from| from.as_str().to_owned());
+        let from = self.dispatch.ping.from.as_ref().map(ToString::to_string);
         from.unwrap_or_else(|| format!("sip:keepalive@{}", self.edge.default_realm))
     }
 
@@ -174,7 +176,14 @@ impl Config {
 
 /// Path of the control socket when none is configured.
 pub(crate) fn default_control_socket() -> PathBuf {
-    match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()) {
+    // The owner of this process. A login shell of root has a runtime directory too, the service has none, and both
+    // must find the same socket.
+    let root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    control_socket_of(root, std::env::var_os("XDG_RUNTIME_DIR"))
+}
+
+fn control_socket_of(root: bool, runtime_dir: Option<OsString>) -> PathBuf {
+    match runtime_dir.filter(|dir| !root && !dir.is_empty()) {
         Some(dir) => PathBuf::from(dir).join("trunkline.sock"),
         None => PathBuf::from("/run/trunkline/trunkline.sock"),
     }

@@ -73,7 +73,7 @@ fn nothing_configured_is_loopback_and_an_echo() {
     assert_eq!(listen, [(Transport::Udp, "127.0.0.1".into(), 5060), (Transport::Tcp, "127.0.0.1".into(), 5060)]);
     let [route] = &config.route[..] else { panic!("{:?}", config.route) };
     assert!(route.echo);
-    let user = route.r#match.user.as_ref().unwrap().regex();
+    let user = route.r#match.user.as_ref().unwrap().0.clone();
     assert!(user.is_match(b"9196") && !user.is_match(b"91960"));
     assert_eq!(read("").unwrap(), (config, vec![]));
 }
@@ -93,7 +93,7 @@ fn defaults_are_those_of_the_documents() {
     let record_route = &config.record_route;
     assert!(record_route.enable_full_lr && record_route.append_fromtag && record_route.enable_double_rr);
     let ping = &config.dispatch.ping;
-    assert_eq!((ping.method.as_str(), ping.interval, ping.timeout), ("OPTIONS", s(10), s(4)));
+    assert_eq!((ping.method.as_ref(), ping.interval, ping.timeout), ("OPTIONS", s(10), s(4)));
     assert_eq!((ping.probing_threshold, ping.inactive_threshold, ping.latency_stats), (3, 3, true));
     assert_eq!(ping.reply_codes, [Code::Class(2), Code::Class(3), Code::Class(4)]);
     assert_eq!(config.dispatch.failover_codes, [Code::One(408), Code::Class(5)]);
@@ -121,13 +121,13 @@ fn the_platform_reads_as_written() {
     let target = &config.set[0].target[1];
     assert_eq!((target.uri.transport, target.uri.address()), (Transport::Tcp, "10.0.1.31:5060".parse().ok()));
     assert_eq!((target.weight, target.max_calls, target.max_cps, target.state), (50, 5000, 100, AdminState::Active));
-    assert_eq!(target.strip.iter().map(|tag| tag.as_str()).collect::<Vec<_>>(), ["100rel", "timer"]);
+    assert_eq!(target.strip.iter().map(|tag| tag.as_ref()).collect::<Vec<_>>(), ["100rel", "timer"]);
     let [conference, publish, blue, rest] = &config.route[..] else { panic!() };
     let Some(Action::Dispatch(to)) = conference.actions().next() else { panic!() };
     assert_eq!((to.set, to.algorithm, config.set_by_id(2).unwrap().fallback), (2, Some(Algorithm::CallLoad), Some(1)));
     assert_eq!(conference.r#match.source[1], "192.0.2.1/32".parse().unwrap());
     assert!(matches!(publish.actions().next(), Some(Action::Reject(Reject { code: 405, reason: None }))));
-    assert_eq!((blue.relay, blue.r#match.header[0].name.as_str()), (true, "X-Carrier"));
+    assert_eq!((blue.relay, blue.r#match.header[0].name.as_ref()), (true, "X-Carrier"));
     assert_eq!(rest.r#match, Match::default());
 }
 
@@ -272,6 +272,18 @@ fn what_is_hardly_meant_is_said() {
 }
 
 #[test]
+fn failover_on_an_answer_of_the_callee_is_said() {
+    let text = "[dispatch]\nfailover_codes = [\"408\", \"4xx\"]\n";
+    let (_, warnings) = read(text).unwrap();
+    assert!(
+        warnings[0].contains("t.toml:2:26: dispatch.failover_codes[1]: 4xx includes 486 Busy Here"),
+        "{warnings:?}"
+    );
+    assert_eq!(read("[dispatch]\nfailover_codes = [\"480\", \"5xx\"]\n").unwrap().1, [""; 0]);
+    assert_eq!(read("[dispatch]\nfailover_codes = [\"603\"]\n").unwrap().1.len(), 1);
+}
+
+#[test]
 fn a_rule_is_shadowed_only_if_all_it_matches_is_matched_before() {
     let shadowed = |first: &str, second: &str| {
         let text = format!(
@@ -308,6 +320,16 @@ fn listed_targets_join_their_sets() {
 }
 
 #[test]
+fn root_and_its_services_have_one_control_socket() {
+    let path = |root, dir: &str| control_socket_of(root, Some(dir.into())).display().to_string();
+    assert_eq!(path(true, "/run/user/0"), "/run/trunkline/trunkline.sock");
+    assert_eq!(path(false, ""), "/run/trunkline/trunkline.sock");
+    assert_eq!(path(false, "/run/user/7"), "/run/user/7/trunkline.sock");
+    let (config, _) = read("[control]\nsocket = \"/tmp/s\"").unwrap();
+    assert_eq!(config.control_socket(), Path::new("/tmp/s"));
+}
+
+#[test]
 fn durations_and_sizes_are_written_as_they_are_read() {
     for (text, ms) in [("0s", 0), ("1ms", 1), ("1h30m", 5_400_000), ("3605s", 3_605_000), ("2d", 172_800_000)] {
         let duration = parse_duration(text).unwrap();
@@ -319,6 +341,32 @@ fn durations_and_sizes_are_written_as_they_are_read() {
     }
     for size in [0, 1, 1300, 16384, 4 << 20, 1 << 30] {
         assert_eq!(ByteSize(size).to_string().parse(), Ok(ByteSize(size)));
+    }
+}
+
+proptest::proptest! {
+    /// Damaged files are refused or read, with every problem at a place; nothing panics.
+    #[test]
+    fn damaged_text_is_answered(at in 0..PLATFORM.len(), cut in 0..40usize, put in "[\\[\\]{}=\"'.,#a0\\n\u{e4}-]{0,4}") {
+        let end = (at + cut).min(PLATFORM.len());
+        let text = format!("{}{put}{}", &PLATFORM[..at], &PLATFORM[end..]);
+        match read(&text) {
+            Ok((config, _)) => assert_eq!(read(&dump(&config)).unwrap().0, config),
+            Err(problems) => assert!(!problems.is_empty()),
+        }
+    }
+
+    #[test]
+    fn values_of_any_text_are_answered(text in "\\PC{0,20}") {
+        if let Ok(duration) = parse_duration(&text) {
+            assert_eq!(parse_duration(&show_duration(duration)), Ok(duration));
+        }
+        if let Ok(size) = text.parse::<ByteSize>() {
+            assert_eq!(size.to_string().parse(), Ok(size));
+        }
+        let _ = super::values::split_host(&text);
+        let _ = text.parse::<super::values::TargetUri>();
+        let _ = text.parse::<Code>();
     }
 }
 

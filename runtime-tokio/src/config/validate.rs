@@ -128,6 +128,16 @@ fn rule(config: &Config, i: usize, route: &Route, problems: &mut Vec<Problem>) {
     }
 }
 
+/// Final responses that come from the callee or ask something of the caller: another target answers them no better.
+const CALLEE_ANSWERS: [(u16, &str); 6] = [
+    (486, "Busy Here"),
+    (401, "Unauthorized"),
+    (407, "Proxy Authentication Required"),
+    (487, "Request Terminated"),
+    (603, "Decline"),
+    (200, "OK"),
+];
+
 /// Records what is valid but should be known.
 pub(super) fn advise(config: &Config, warnings: &mut Vec<Problem>) {
     unreachable_rules(config, warnings);
@@ -148,6 +158,13 @@ pub(super) fn advise(config: &Config, warnings: &mut Vec<Problem>) {
         }
         if set.algorithm == Algorithm::Weight && !set.target.is_empty() && set.target.iter().all(|t| t.weight == 0) {
             warnings.push(about(format!("set[{i}]"), "all weights are 0, so no target takes calls"));
+        }
+    }
+    for (i, code) in config.dispatch.failover_codes.iter().enumerate() {
+        let answer = CALLEE_ANSWERS.iter().find(|(status, _)| code.covers(*status));
+        if let Some((status, reason)) = answer {
+            let message = format!("{code} includes {status} {reason}, which the callee means for every target");
+            warnings.push(about(format!("dispatch.failover_codes[{i}]"), message));
         }
     }
     let flagged = config.set.iter().flat_map(|set| &set.target).any(|target| target.probing);

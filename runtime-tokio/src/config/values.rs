@@ -279,9 +279,8 @@ macro_rules! checked_text {
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub(crate) struct $name(String);
 
-        impl $name {
-            /// The text as given.
-            pub(crate) fn as_str(&self) -> &str {
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
                 &self.0
             }
         }
@@ -319,17 +318,10 @@ checked_text! {
 
 /// A regular expression, matched anywhere in the bytes of a value unless it is anchored.
 #[derive(Clone, Debug)]
-pub(crate) struct Pattern(regex::bytes::Regex);
+pub(crate) struct Pattern(pub(crate) regex::bytes::Regex);
 
 /// Largest compiled regular expression, in bytes.
 const PATTERN_MAX: usize = 1 << 20;
-
-impl Pattern {
-    /// The compiled expression.
-    pub(crate) fn regex(&self) -> &regex::bytes::Regex {
-        &self.0
-    }
-}
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {

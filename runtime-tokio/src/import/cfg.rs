@@ -148,11 +148,8 @@ fn preprocess(
                     Some((holds, _)) => *holds = !*holds,
                     None => problems.push(Note { line: number, message: "#!else without #!ifdef".to_owned() }),
                 },
-                "endif" => {
-                    if conditions.pop().is_none() {
-                        problems.push(Note { line: number, message: "#!endif without #!ifdef".to_owned() });
-                    }
-                }
+                "endif" if conditions.pop().is_some() => {}
+                "endif" => problems.push(Note { line: number, message: "#!endif without #!ifdef".to_owned() }),
                 "define" | "trydef" | "redefine" if active => define(argument, word == "trydef", defines),
                 "KAMAILIO" | "OPENSER" | "SER" | "ALL" | "MAXCOMPAT" | "define" | "trydef" | "redefine" => {}
                 _ if active => {

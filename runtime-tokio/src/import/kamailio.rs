@@ -62,6 +62,11 @@ pub(crate) fn take(statements: &[Statement]) -> Taken {
             What::Call { .. } => {}
         }
     }
+    if taken.config.listen.is_empty() {
+        let message =
+            "no listen was carried over: Kamailio then takes every address of the machine, here 127.0.0.1 is taken";
+        taken.note(0, message.to_owned());
+    }
     if !taken.selections.is_empty() && !flags_given {
         let line = taken.selections[0].2;
         let message = "the dispatcher's flags are not set to 2, so Kamailio tries no second target; here one is tried. \

@@ -87,6 +87,9 @@ fn fields(line: &str) -> Vec<String> {
 
 fn target(fields: &[String], notes: &mut Vec<String>) -> Result<(u32, Target), String> {
     let number = |text: &str, what: &str| text.parse::<i64>().map_err(|_| format!("{text:?} is not a {what}"));
+    if fields.iter().any(|field| field.chars().any(char::is_control)) {
+        return Err("control characters are not allowed".to_owned());
+    }
     let field = |index: usize| fields.get(index).map(String::as_str);
     let set = number(field(0).unwrap_or(""), "set id")?;
     let set = u32::try_from(set).map_err(|_| format!("set id {set} is out of range"))?;

@@ -36,9 +36,9 @@ pub(crate) fn main(global: &Global, args: &ImportKamailioArgs) -> ExitCode {
     }
     if global.json {
         let report = json!({ "toml": toml, "not_carried_over": imported.notes, "problems": imported.problems });
-        println!("{report:#}");
+        crate::print(&format!("{report:#}\n"));
     } else {
-        print!("{toml}");
+        crate::print(&toml);
         imported.notes.iter().for_each(|note| eprintln!("{note}"));
         imported.problems.iter().for_each(|problem| eprintln!("error: {problem}"));
     }

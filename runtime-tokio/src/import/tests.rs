@@ -81,7 +81,7 @@ fn the_platform_is_taken_over() {
     assert_eq!((config.node.server_header.as_str(), config.node.user_agent_header.as_str()), ("Edge", "Edge"));
     assert!(!config.record_route.append_fromtag && config.record_route.enable_full_lr);
     let ping = &config.dispatch.ping;
-    assert_eq!((ping.method.as_str(), ping.interval.as_secs(), ping.mode), ("INFO", 20, PingMode::Inactive));
+    assert_eq!((ping.method.as_ref(), ping.interval.as_secs(), ping.mode), ("INFO", 20, PingMode::Inactive));
     assert_eq!((ping.probing_threshold, ping.inactive_threshold, ping.latency_stats), (2, 4, false));
     assert_eq!(config.ping_from(), "sip:keepalive@example.com");
     assert_eq!(config.dispatch.limit, 6);
@@ -113,9 +113,11 @@ fn reply_codes_that_kamailio_skips_are_named_with_the_right_form() {
     assert_eq!(config.dispatch.ping.reply_codes, [Code::Class(2)]);
     assert_note(&notes, "kamailio.cfg:29: dispatcher ds_ping_reply_codes");
     assert_note(&notes, "write reply_codes = [\"2xx\", \"3xx\", \"4xx\"]");
-    let good = import("modparam(\"dispatcher\", \"ds_ping_reply_codes\", \"class=3;code=404\")", "");
+    let good = import("listen=10.0.0.1\nmodparam(\"dispatcher\", \"ds_ping_reply_codes\", \"class=3;code=404\")", "");
     assert_eq!(good.config.dispatch.ping.reply_codes, [Code::Class(2), Code::Class(3), Code::One(404)]);
     assert_eq!(good.notes, [""; 0]);
+    assert_eq!(good.config.listen.len(), 2, "without a transport it is both");
+    assert_note(&import("", "").notes, "no listen was carried over");
 }
 
 #[test]
@@ -173,7 +175,7 @@ fn a_list_file_is_found_beside_the_cfg() {
 #[test]
 fn lines_of_a_list_that_are_not_valid_have_their_line_and_stop_no_other() {
     let list = "x sip:a\n1\n1 tel:5\n1 sip:192.0.2.1 no\n1 sip:192.0.2.1 0 -1\n1 sip:192.0.2.1 0 0 weight\n\
-        1 sip:192.0.2.1 0 0 weight=x\n-1 sip:192.0.2.1\n1 sip:192.0.2.1 18\n";
+        1 sip:192.0.2.1 0 0 weight=x\n-1 sip:192.0.2.1\n1 sip:192.0.2.1 18\n1 sip:192.0.2.1 0 0 duid=\u{1}\n";
     let listed = list::parse(list);
     let problems: Vec<_> = listed.problems.iter().map(|note| format!("{}: {}", note.line, note.message)).collect();
     let wanted = [
@@ -185,6 +187,7 @@ fn lines_of_a_list_that_are_not_valid_have_their_line_and_stop_no_other() {
         "6: attribute \"weight\" is not name=value",
         "7: attribute weight: \"x\" is not a number from 0 to 1000",
         "8: set id -1 is out of range",
+        "10: control characters are not allowed",
     ];
     assert_eq!(problems, wanted);
     assert_eq!(listed.targets.len(), 1);
