@@ -109,7 +109,7 @@ impl Taken {
             _ => Err("was not carried over".to_owned()),
         };
         if let Err(message) = carried {
-            self.note(line, format!("{name}={value}: {message}"));
+            self.note(line, format!("{name}={}: {message}", redacted(value)));
         }
     }
 
@@ -129,7 +129,7 @@ impl Taken {
             _ => Err("was not carried over".to_owned()),
         };
         if let Err(message) = carried {
-            self.note(line, format!("{module} {parameter} {value:?}: {message}"));
+            self.note(line, format!("{module} {parameter} {:?}: {message}", redacted(value)));
         }
     }
 
@@ -354,6 +354,14 @@ impl Taken {
             relay: false,
             echo: false,
         });
+    }
+}
+
+/// `value` without the credentials of a URL in it: notes end up in logs.
+fn redacted(value: &str) -> String {
+    match (value.find("://"), value.rfind('@')) {
+        (Some(start), Some(end)) if start < end => format!("{}://***{}", &value[..start], &value[end..]),
+        _ => value.to_owned(),
     }
 }
 

@@ -97,7 +97,7 @@ fn the_platform_is_taken_over() {
         "kamailio.cfg:8: children=8: was not carried over",
         "kamailio.cfg:12: listen=tls:10.0.1.10:5061: tls was not carried over",
         "kamailio.cfg:23: registrar max_expires \"3600\": was not carried over",
-        "kamailio.cfg:25: dispatcher db_url",
+        "kamailio.cfg:25: dispatcher db_url \"mysql://***@10.0.1.40/kamailio\": targets in a database",
         "Kamailio's algorithm 10 is call-load",
         "routes were not carried over, but for one rule: INVITE goes to set 1",
         "tries no second target",
