@@ -165,7 +165,7 @@ impl<P: Pattern> Node<'_, P> {
             branch: branch.as_bytes(),
             record_route: self.config.record_route.filter(|_| records_route(r.valid.method)),
             strip: Strip { reliable_provisional: attrs.strip_100rel, session_timer: attrs.strip_timer },
-            request_uri: None,
+            max_forwards: self.config.max_forwards,
         };
         let mut draft = Draft::new(r.msg);
         forward::request(&mut draft, r.valid, r.routes, &how).ok()?;

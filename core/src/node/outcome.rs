@@ -1,6 +1,6 @@
 //! What comes of the branches of a request, and what the caller is told (RFC 3261 §16.7).
 
-use super::initial::Request;
+use super::initial::{Request, as_str, phrase};
 use super::reply::{Answer, subject};
 use super::{Action, Node, Out, Report, io};
 use crate::dialog::DialogEvent;
@@ -19,9 +19,6 @@ use crate::wire::sip::via::Via;
 
 /// A response, and our Via in it.
 type Received<'r, 'b> = (&'r Msg<'b>, &'r Via<'b>);
-
-/// What the caller hears when every target failed.
-const EXHAUSTED: &str = "All Media Servers Unavailable";
 
 impl<P: Pattern> Node<'_, P> {
     pub(super) fn transaction_expired(&mut self, cx: &mut Cx<'_>, expired: Expired, out: Out<'_>) {
@@ -292,10 +289,11 @@ impl<P: Pattern> Node<'_, P> {
         let Some(context) = self.contexts.get(key) else { return };
         let server = context.server;
         let dispatched = matches!(context.plan, Plan::Dispatch(_));
+        let all_failed = phrase(&self.config.all_failed_reason);
         let answer = match (dispatched && exhausted, status) {
             (true, _) => {
                 self.stats.exhausted += 1;
-                Answer { status: 503, reason: EXHAUSTED, headers: &[] }
+                Answer { status: 503, reason: as_str(&all_failed), headers: &[] }
             }
             (false, 503) => {
                 Answer { status: 503, reason: "Service Unavailable — Next Hop Not Reached", headers: &[] }

@@ -90,7 +90,7 @@ pub(super) fn listeners() -> Vec<Listener> {
 /// Every INVITE to set 1, everything else where its Request-URI says.
 pub(super) fn config() -> Config<Contains> {
     let method = |names: &[&'static str]| Condition::Method(names.iter().map(|n| (*n).into()).collect());
-    let dispatch = Dispatch { set: 1, algorithm: Algorithm::Serial, fallback: None, limit: 8 };
+    let dispatch = Dispatch { set: 1, algorithm: Algorithm::Serial, fallback: None, limit: 8, value_header: None };
     let rules = std::vec![
         Rule { when: List::from(std::vec![method(&["INVITE", "SUBSCRIBE"])]), then: Verdict::Dispatch(dispatch) },
         Rule { when: List::from(std::vec![method(&["NOTIFY", "INFO", "UPDATE", "PRACK"])]), then: Verdict::Relay },
@@ -113,6 +113,11 @@ pub(super) fn config() -> Config<Contains> {
         server: "VoIP-Platform".into(),
         udp_max: 1_300,
         retry_after_s: 5,
+        max_forwards: 10,
+        no_target_reason: "Service Unavailable — No Media Servers".into(),
+        all_failed_reason: "All Media Servers Unavailable".into(),
+        session_grace: Duration::from_secs(180),
+        down_grace: Duration::from_secs(10),
     }
 }
 
