@@ -26,7 +26,7 @@ pub use action::{Action, Report, Subject};
 #[cfg(feature = "alloc")]
 pub use capacity::Capacity;
 pub use config::{Config, Identity, PingConfig};
-pub use control::{DialogView, TargetView};
+pub use control::{DialogView, Fill, TargetView};
 pub use event::Event;
 pub use pump::pump;
 pub use stats::Stats;
