@@ -95,8 +95,10 @@ mod tests {
 
     #[test]
     fn every_other_response_stays_as_it_is() {
-        let responses =
-            [(404, response("404 Not Found", "")), (401, response("401 Unauthorized", "WWW-Authenticate: Basic x=1\r\n"))];
+        let responses = [
+            (404, response("404 Not Found", "")),
+            (401, response("401 Unauthorized", "WWW-Authenticate: Basic x=1\r\n")),
+        ];
         assert_eq!(chosen(&responses, 0), (Some(404), responses[0].1.clone()));
         assert_eq!(chosen(&responses, 1), (Some(401), responses[1].1.clone()));
         assert_eq!(chosen(&responses, 5).0, None);

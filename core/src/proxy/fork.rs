@@ -258,8 +258,8 @@ impl Fork {
             _ => None,
         });
         // Of equals the last one: the freshest word.
-        let best = ended
-            .min_by_key(|(i, status, kept)| (advance.contains(*status), rank(*status), !*kept, BRANCHES_MAX - i));
+        let best =
+            ended.min_by_key(|(i, status, kept)| (advance.contains(*status), rank(*status), !*kept, BRANCHES_MAX - i));
         out.emit(match best {
             Some((_, 408 | 503, _)) if self.cancelled => Action::RespondLocal { status: 487, exhausted: false },
             Some((_, status, _)) if !self.cancelled && advance.contains(status) => {

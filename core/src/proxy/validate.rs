@@ -84,11 +84,11 @@ pub fn validate<'b>(msg: &Msg<'b>) -> Result<Valid<'b>, Invalid<'b>> {
     }
     let max_forwards = match msg.value(HeaderName::MaxForwards) {
         None => None,
-        Some(digits) => Some(
-            scan::number(digits).and_then(|n| u8::try_from(n).ok()).ok_or(bad("Malformed Max-Forwards"))?,
-        ),
+        Some(digits) => {
+            Some(scan::number(digits).and_then(|n| u8::try_from(n).ok()).ok_or(bad("Malformed Max-Forwards"))?)
+        }
     };
-    if max_forwards == Some(0) && method != Method::Ack {
+    if max_forwards == Some(0) {
         return Err(Invalid { status: 483, reason: "Too Many Hops", unsupported: None });
     }
     if let Some(tags) = msg.headers_named(HeaderName::ProxyRequire).map(|h| h.value).find(|t| !t.is_empty())

@@ -25,6 +25,8 @@ pub(super) const US6: &str = "[2001:db8::1]:5060";
 pub(super) const CALLER: &str = "198.51.100.7:5062";
 pub(super) const TARGETS: [&str; 3] = ["203.0.113.1:5060", "203.0.113.2:5060", "203.0.113.3:5060"];
 
+pub(super) const CAPACITY: Capacity = Capacity { transactions: 64, contexts: 32, dialogs: 64, targets: 16, sets: 4 };
+
 /// Matches a text that it is part of.
 #[derive(Clone, Debug)]
 pub(super) struct Contains(pub(super) &'static str);
@@ -95,8 +97,13 @@ pub(super) fn listeners() -> Vec<Listener> {
 
 /// UDP and TCP over IPv4, then over IPv6. Every INVITE to set 1, everything else where its Request-URI says.
 pub(super) fn config() -> Config<Contains> {
+    config_by(Algorithm::Serial)
+}
+
+/// The same, with targets chosen by that algorithm.
+pub(super) fn config_by(algorithm: Algorithm) -> Config<Contains> {
     let method = |names: &[&'static str]| Condition::Method(names.iter().map(|n| (*n).into()).collect());
-    let dispatch = Dispatch { set: 1, algorithm: Algorithm::Serial, fallback: None, limit: 8 };
+    let dispatch = Dispatch { set: 1, algorithm, fallback: None, limit: 8 };
     let rules = std::vec![
         Rule { when: List::from(std::vec![method(&["INVITE", "SUBSCRIBE"])]), then: Verdict::Dispatch(dispatch) },
         Rule { when: List::from(std::vec![method(&["NOTIFY", "INFO", "UPDATE", "PRACK"])]), then: Verdict::Relay },
@@ -124,7 +131,11 @@ pub(super) fn config() -> Config<Contains> {
 
 impl World {
     pub(super) fn new() -> Self {
-        Self::with(config(), &Capacity { transactions: 64, contexts: 32, dialogs: 64, targets: 16, sets: 4 })
+        Self::set_up(config())
+    }
+
+    pub(super) fn set_up(config: Config<Contains>) -> Self {
+        Self::with(config, &CAPACITY)
     }
 
     pub(super) fn with(config: Config<Contains>, capacity: &Capacity) -> Self {
@@ -141,11 +152,7 @@ impl World {
         Self::with_targets(config, capacity, &targets)
     }
 
-    pub(super) fn with_targets(
-        config: Config<Contains>,
-        capacity: &Capacity,
-        targets: &[TargetConfig<'_>],
-    ) -> Self {
+    pub(super) fn with_targets(config: Config<Contains>, capacity: &Capacity, targets: &[TargetConfig<'_>]) -> Self {
         let identity = Identity { shard: 0, secret: *b"a secret of node" };
         let node = Node::new(capacity.reserve(), config, identity).unwrap();
         let mut world =
