@@ -260,6 +260,12 @@ impl<'a> Dialogs<'a> {
         self.dialogs.capacity()
     }
 
+    /// Whether index and names hold nothing while there is no dialog.
+    #[cfg(test)]
+    pub(crate) fn is_clean(&self) -> bool {
+        self.dialogs.is_empty() && self.index.is_empty() && self.names.used() == 0
+    }
+
     /// Dialogs at the worst moment so far.
     pub fn high_water(&self) -> usize {
         self.dialogs.high_water()

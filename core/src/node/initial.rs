@@ -49,10 +49,10 @@ impl<P: Pattern> Node<'_, P> {
         out: Out<'_>,
     ) {
         let loop_hash = self.loop_hash(msg, valid, flow);
-        let merged = self.transactions.is_merged(self.merge_hash(valid));
-        if merged || self.is_loop(msg, loop_hash) {
+        let looped = self.is_loop(msg, loop_hash);
+        if looped || self.transactions.is_merged(self.merge_hash(valid)) {
             self.stats.looped += 1;
-            let reason = if merged { "Request Merged" } else { "Loop Detected" };
+            let reason = if looped { "Loop Detected" } else { "Request Merged" };
             return self.answer(msg, flow, &Answer { status: 482, reason, headers: &[] }, out);
         }
         if valid.method == Method::Options && self.config.locals.is_me(&valid.uri) {
@@ -283,7 +283,7 @@ impl<P: Pattern> Node<'_, P> {
             invite,
             plan,
             branches: [Branch::default(); BRANCHES_MAX],
-            kept: heapless::Vec::new(),
+            kept: crate::proxy::challenge::Kept::new(),
             closed: false,
         };
         let key = self.contexts.insert(context)?;

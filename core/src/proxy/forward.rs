@@ -12,7 +12,7 @@ use crate::wire::sip::option_tags::Tokens;
 use crate::wire::sip::put::{Put, Text};
 use crate::wire::sip::stamp::ViaStamp;
 use crate::wire::sip::transport::Transport;
-use crate::wire::sip::via::Via;
+use crate::wire::sip::via::{Rport, Via};
 
 /// The late value that is the transport of our Via.
 pub const LATE_TRANSPORT: u8 = 0;
@@ -97,6 +97,14 @@ where
     for (range, text) in ViaStamp::new(&valid.via, how.source).edits() {
         let range = via_at + range.start..via_at + range.end;
         draft.replace(range, |i| i.put(text))?;
+    }
+    // RFC 3261 §18.2.2: over a stream the response goes back on the connection of the request. The Via says which one, for
+    // responses that have no transaction here.
+    if how.ingress.transport.is_reliable() && valid.via.rport == Rport::Absent {
+        draft.insert(via_at + valid.via.span.end, |i| {
+            i.put(b";rport=");
+            i.put_number(u64::from(how.source.port()));
+        })?;
     }
     // Step 3.
     match (msg.header(HeaderName::MaxForwards), valid.max_forwards) {
