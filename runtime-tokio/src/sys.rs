@@ -3,16 +3,25 @@
 
 use std::io;
 use std::mem;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
 use libc::{c_int, c_void, socklen_t};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Most datagrams in one system call.
 pub(crate) const BATCH_MAX: usize = 64;
 /// Room for one received datagram: no UDP payload is longer.
 pub(crate) const SLOT_LEN: usize = 65_536;
+
+/// Registers a socket with the runtime of this thread.
+pub(crate) fn register(socket: UdpSocket, interest: Interest) -> io::Result<AsyncFd<UdpSocket>> {
+    // SAFETY: a `UdpSocket` owns an open descriptor, gives the same one each time, and closes it no earlier than it is
+    // dropped, which is with or after the `AsyncFd`.
+    unsafe { AsyncFd::register_with_interest(socket, interest) }.map_err(io::Error::from)
+}
 
 /// Options that are switched by number.
 #[derive(Clone, Copy, Debug)]
@@ -360,7 +369,6 @@ fn origin(header: &libc::msghdr) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::UdpSocket;
     use std::os::fd::AsFd;
     use std::time::Duration;
 

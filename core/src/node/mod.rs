@@ -12,6 +12,7 @@ pub mod config;
 mod control;
 pub mod demux;
 pub mod event;
+mod fixed;
 mod initial;
 mod outcome;
 mod probe;
@@ -28,6 +29,7 @@ pub use capacity::Capacity;
 pub use config::{Config, Identity, PingConfig};
 pub use control::{DialogView, Fill, TargetView};
 pub use event::Event;
+pub use fixed::FixedMemory;
 pub use pump::pump;
 pub use stats::Stats;
 
@@ -72,7 +74,7 @@ impl Bytes<'_> {
     }
 }
 
-/// The memory of a node.
+/// The memory of a node: from [`FixedMemory::lend`] without a heap, from [`Capacity::reserve`] with one, or row by row.
 pub struct Memory<'a> {
     /// Transactions.
     pub transactions: transactions::Memory<'a>,

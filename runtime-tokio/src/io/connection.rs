@@ -363,7 +363,7 @@ mod tests {
                     }
                 }
             }
-            assert_eq!(messages, [&stream[..30], &stream[34..]], "cut at {cut}");
+            assert_eq!(messages, [&stream[..29], &stream[33..]], "cut at {cut}");
             assert_eq!(pings, 1, "cut at {cut}");
         }
     }

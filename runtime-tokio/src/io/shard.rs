@@ -231,6 +231,8 @@ struct Shard<E> {
     outbox: Outbox,
     entropy: ServerEntropy,
     clock: Clock,
+    /// The alarm when there is no deadline.
+    never: Instant,
     bell: Arc<Bell>,
     commands: mpsc::Receiver<Command<E>>,
 }
@@ -245,8 +247,7 @@ impl<E: Engine> Shard<E> {
     fn new(seed: Seed<E>) -> io::Result<Self> {
         let Seed { shard, parts, sockets, listeners, settings, steer, admission, handover, stats, .. } = seed;
         let failed: Rc<Failed> = Rc::default();
-        let streams =
-            Streams::new(settings.tcp, shard, listeners, admission, Arc::clone(&stats), Rc::clone(&failed));
+        let streams = Streams::new(settings.tcp, shard, listeners, admission, Arc::clone(&stats), Rc::clone(&failed));
         let mut ports = Vec::with_capacity(sockets.udp.len());
         for (id, socket) in sockets.udp {
             ports.push(UdpPort::new(id, socket, settings.send_queue, Arc::clone(&stats))?);
@@ -262,6 +263,7 @@ impl<E: Engine> Shard<E> {
             io,
             entropy: ServerEntropy::new(),
             clock: seed.clock,
+            never: Instant::now() + FAR,
             bell: seed.bell,
             commands: seed.commands,
         })
@@ -303,9 +305,7 @@ impl<E: Engine> Shard<E> {
     }
 
     fn set_alarm(&self, sleep: Pin<&mut Sleep>, deadline: Option<trunkline_core::Instant>) {
-        let mut at = deadline
-            .and_then(|at| self.clock.to_std(at))
-            .map_or_else(|| Instant::now() + FAR, Instant::from_std);
+        let mut at = deadline.and_then(|at| self.clock.to_std(at)).map_or(self.never, Instant::from_std);
         if self.io.ports.iter().any(UdpPort::is_stuck) {
             at = at.min(Instant::now() + STUCK_RETRY);
         }
@@ -338,4 +338,3 @@ impl<E: Engine> Shard<E> {
         command(&mut self.engine, &mut cx, &mut |action| outbox.emit(action));
     }
 }
-

@@ -264,7 +264,8 @@ impl Streams {
                 }
                 Ok(Frame::Blank(_)) => {}
                 Ok(Frame::Incomplete) => {
-                    let since = input.is_inside().then(|| connection.unfinished_since.get().unwrap_or_else(Instant::now));
+                    let since =
+                        input.is_inside().then(|| connection.unfinished_since.get().unwrap_or_else(Instant::now));
                     connection.unfinished_since.set(since);
                     drop(input);
                     if connection.has_ended.get() {

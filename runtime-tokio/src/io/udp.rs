@@ -44,7 +44,7 @@ impl UdpPort {
     ) -> io::Result<Self> {
         Ok(Self {
             listener,
-            socket: AsyncFd::with_interest(socket, Interest::READABLE | Interest::PRIORITY)?,
+            socket: sys::register(socket, Interest::READABLE | Interest::PRIORITY)?,
             queue: RefCell::new(SendQueue::new(send_queue)),
             blocked: RefCell::new(None),
             has_errors: Cell::new(false),
@@ -130,8 +130,7 @@ impl UdpPort {
         );
         if drained == Drained::Blocked {
             let second = self.socket.get_ref().try_clone();
-            *self.blocked.borrow_mut() =
-                second.and_then(|socket| AsyncFd::with_interest(socket, Interest::WRITABLE)).ok();
+            *self.blocked.borrow_mut() = second.and_then(|socket| sys::register(socket, Interest::WRITABLE)).ok();
         }
     }
 
@@ -172,4 +171,3 @@ impl UdpPort {
 
 /// Takes what could not be delivered.
 pub(crate) type Fail<'f> = dyn FnMut(SocketAddr, &[u8]) + 'f;
-
