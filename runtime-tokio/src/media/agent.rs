@@ -240,7 +240,8 @@ impl<L: Legs> Agent<L> {
         match method {
             Method::Invite => self.invite(now, key, msg, source, out),
             Method::Options => {
-                let headers = [(HeaderName::Allow, ALLOW), (HeaderName::Accept, SDP_TYPE), (HeaderName::Supported, b"")];
+                let headers =
+                    [(HeaderName::Allow, ALLOW), (HeaderName::Accept, SDP_TYPE), (HeaderName::Supported, b"")];
                 self.answer(now, key, 200, &headers, out);
             }
             Method::Message => self.answer(now, key, 200, &[], out),
@@ -373,12 +374,13 @@ impl<L: Legs> Agent<L> {
     fn cancel(&mut self, now: Instant, key: &ServerKey, msg: &Msg<'_>, out: &mut Outbox) {
         let invite = ServerKey::new(msg, Method::Invite).filter(|k| self.transactions.request_of(k).is_some());
         let Some(invite) = invite else { return self.answer(now, key, 481, &[], out) };
-        let ringing = self.calls.iter().find(|(_, c)| matches!(&c.phase, Phase::Ringing(k) if *k == invite));
-        let Some((id, call)) = ringing.map(|(id, c)| (*id, c.tag())) else {
+        let ringing = self.by_origin.get(&origin(msg)).and_then(|id| Some((*id, self.calls.get(id)?)));
+        let Some((id, call)) = ringing.filter(|(_, c)| c.phase == Phase::Ringing(invite.clone())) else {
             // §9.2: too late to have an effect.
             return self.answer(now, key, 200, &[], out);
         };
-        let ok = Reply { to_tag: call.as_bytes(), ..reply(200) };
+        let tag = call.tag();
+        let ok = Reply { to_tag: tag.as_bytes(), ..reply(200) };
         self.transactions.respond(now, key, &ok, out);
         self.answer_in_call(now, id, &invite, 487, None, out);
         self.remove(id);
@@ -523,8 +525,7 @@ impl<L: Legs> Agent<L> {
                 call.due_at = None;
                 call.dialog.local_cseq += 1;
                 let key = ClientKey::fresh();
-                let outline =
-                    Outline { method: "BYE", cseq: call.dialog.local_cseq, sent_by, branch: &key.branch() };
+                let outline = Outline { method: "BYE", cseq: call.dialog.local_cseq, sent_by, branch: &key.branch() };
                 let (request, to) = (call.dialog.request(&outline), call.dialog.next_hop());
                 self.legs.close(id);
                 self.transactions.start(now, key, request, to, id, out);
@@ -652,7 +653,8 @@ fn check_body(msg: &Msg<'_>) -> Result<(), u16> {
 /// By what two INVITEs are one that came by two paths: From tag, Call-ID, CSeq (§8.2.2.2).
 fn origin(msg: &Msg<'_>) -> Vec<u8> {
     let tag = msg.value(HeaderName::From).and_then(tag_of).unwrap_or_default();
-    [msg.value(HeaderName::CallId).unwrap_or_default(), tag, msg.value(HeaderName::CSeq).unwrap_or_default()].join(&0)
+    let cseq = cseq_of(msg).unwrap_or_default().to_be_bytes();
+    [msg.value(HeaderName::CallId).unwrap_or_default(), tag, &cseq].join(&0)
 }
 
 fn tag(id: u64) -> String {

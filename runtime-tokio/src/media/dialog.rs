@@ -206,18 +206,22 @@ mod tests {
     }
 
     fn bye(dialog: &Dialog) -> String {
-        let outline = Outline { method: "BYE", cseq: 5, sent_by: "192.0.2.1:5080".parse().unwrap(), branch: "z9hG4bK9" };
+        let outline =
+            Outline { method: "BYE", cseq: 5, sent_by: "192.0.2.1:5080".parse().unwrap(), branch: "z9hG4bK9" };
         String::from_utf8(dialog.request(&outline)).unwrap()
     }
 
     #[test]
     fn the_caller_reverses_the_recorded_route() {
-        let dialog = ok("Record-Route: <sip:192.0.2.3;lr>, <sip:192.0.2.2:5062;lr>\r\nRecord-Route: <sip:p1.example;lr>\r\n");
+        let dialog =
+            ok("Record-Route: <sip:192.0.2.3;lr>, <sip:192.0.2.2:5062;lr>\r\nRecord-Route: <sip:p1.example;lr>\r\n");
         assert_eq!(dialog.next_hop(), PEER.parse().unwrap(), "the first hop is a name");
         let bye = bye(&dialog);
         assert!(bye.starts_with("BYE sip:b@192.0.2.9:5070 SIP/2.0\r\n"), "{bye}");
         assert!(
-            bye.contains("Route: <sip:p1.example;lr>\r\nRoute: <sip:192.0.2.2:5062;lr>\r\nRoute: <sip:192.0.2.3;lr>\r\n"),
+            bye.contains(
+                "Route: <sip:p1.example;lr>\r\nRoute: <sip:192.0.2.2:5062;lr>\r\nRoute: <sip:192.0.2.3;lr>\r\n"
+            ),
             "{bye}"
         );
         assert!(bye.contains("From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>;tag=2\r\nCall-ID: c\r\nCSeq: 5 BYE\r\n"), "{bye}");

@@ -13,6 +13,7 @@
 //! come out. The tokio tasks around it own the sockets. UDP only.
 
 mod agent;
+mod calls;
 mod clock;
 mod deadlines;
 mod dialog;
@@ -20,9 +21,14 @@ mod ports;
 mod sdp;
 mod transactions;
 
+pub mod caller;
 pub mod rtp_echo;
+pub mod rtp_tone;
 pub mod server;
 pub mod tone;
 
 pub use agent::{Behaviour, Settings};
+pub use caller::{Caller, Placed};
+pub use calls::{CallResult, Failure, Outcome, Plan, Progress};
+pub use rtp_tone::MediaStats;
 pub use server::{Server, ServerStats};

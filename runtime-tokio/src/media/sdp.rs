@@ -328,7 +328,10 @@ mod tests {
         ] {
             assert_eq!(answer(offer).unwrap_err(), error, "{offer:?}");
         }
-        assert_eq!(answer(&format!("v=0\r\n{}", "m=audio 1 RTP/AVP 0\r\n".repeat(17))).unwrap_err(), SdpError::Malformed);
+        assert_eq!(
+            answer(&format!("v=0\r\n{}", "m=audio 1 RTP/AVP 0\r\n".repeat(17))).unwrap_err(),
+            SdpError::Malformed
+        );
     }
 
     #[test]
