@@ -20,7 +20,8 @@ pub struct Caller {
     pub dialog: bool,
     /// Time between ACK and what follows, in milliseconds.
     pub hold_ms: u32,
-    /// Time for which the call is kept after its end, to repeat what got lost, in milliseconds.
+    /// Time for which the call is kept after its end, to repeat what got lost, in milliseconds. If not 0, repeated and
+    /// overtaking messages are no fault.
     pub linger_ms: u32,
 }
 
@@ -33,7 +34,8 @@ pub struct Callee {
     pub dialog: bool,
     /// Time from 180 to 200, in milliseconds.
     pub ring_ms: u32,
-    /// Time for which the call is kept after its end, to repeat what got lost, in milliseconds.
+    /// Time for which the call is kept after its end, to repeat what got lost, in milliseconds. If not 0, repeated and
+    /// overtaking messages are no fault.
     pub linger_ms: u32,
     /// Host and port in Contact, if not its own.
     pub contact: Option<String>,
@@ -65,6 +67,7 @@ impl Caller {
         if self.dialog {
             steps.ask_all(2);
             steps.answer_all();
+            steps.pause(30);
         }
         if self.bye == Bye::Caller {
             steps.send("BYE", 9, "[next_url]", "");
@@ -94,7 +97,8 @@ impl Callee {
         steps.respond("180 Ringing", tag, &format!("[last_Record-Route:]\n{contact}"), "");
         steps.pause(self.ring_ms);
         steps.respond("200 OK", tag, &format!("[last_Record-Route:]\n{contact}"), SDP);
-        steps.receive("request=\"ACK\"", "");
+        // Where messages get lost, BYE may be the first to come through.
+        steps.receive(if self.linger_ms > 0 { "request=\"ACK\" optional=\"true\"" } else { "request=\"ACK\"" }, "");
         if self.dialog {
             steps.answer_all();
             steps.pause(30);

@@ -39,7 +39,7 @@ impl Sipp {
     /// If it does not.
     #[must_use]
     pub fn callee(place: &Place, address: SocketAddr, transport: Transport, scenario: &Callee) -> Self {
-        let mut callee = Self::start(place, "callee", address, transport, &scenario.xml(), &[]);
+        let mut callee = Self::start(place, "callee", address, transport, &scenario.xml(), lenient(scenario.linger_ms));
         let errors = callee.errors.clone();
         until("SIPp listens", Duration::from_secs(10), || {
             let read = || std::fs::read_to_string(&errors).unwrap_or_default();
@@ -61,7 +61,8 @@ impl Sipp {
     ) -> Self {
         let (calls, rate, edge) = (calls.to_string(), rate.to_string(), edge.to_string());
         // A call that waits longer than this for its next message has failed.
-        let args = ["-s", "service", "-m", &calls, "-r", &rate, "-rp", "1000", "-recv_timeout", "60000", &edge];
+        let mut args = lenient(scenario.linger_ms).to_vec();
+        args.extend(["-s", "service", "-m", &calls, "-r", &rate, "-rp", "1000", "-recv_timeout", "60000", &edge]);
         Self::start(place, "caller", address, transport, &scenario.xml(), &args)
     }
 
@@ -71,7 +72,7 @@ impl Sipp {
         std::fs::write(path("xml"), xml).expect("a scenario");
         let mut command = command(&super::needs::find("sipp").expect("sipp"));
         command.arg("-sf").arg(path("xml")).current_dir(place.dir()).env("TERM", "dumb");
-        command.args(["-nostdin", "-l", "100000", "-buff_size", "4000000", "-deadcall_wait", "2000"]);
+        command.args(["-nostdin", "-l", "10000", "-buff_size", "4000000", "-deadcall_wait", "2000"]);
         command.args(["-t", if by == Transport::Udp { "u1" } else { "t1" }, "-max_reconnect", "0"]);
         command.args(["-i", &address.ip().to_string(), "-p", &address.port().to_string()]);
         command.args(["-trace_stat", "-fd", "1", "-trace_err", "-trace_logs"]);
@@ -134,6 +135,10 @@ impl Drop for Sipp {
             super::process::show_tail(&format!("SIPp {}: errors", self.address), &self.errors);
         }
     }
+}
+
+fn lenient(linger_ms: u32) -> &'static [&'static str] {
+    if linger_ms > 0 { &["-default_behaviors", "all,-abortunexp"] } else { &[] }
 }
 
 fn read_stats(path: &Path) -> Stats {
