@@ -100,7 +100,8 @@ fn kamailio_fails_over_and_passes_what_is_no_failure() {
     let targets = servers.each_ref().map(|server| Transport::Udp.uri(server.address()));
     let kamailio = Kamailio::start(&place, place.at(1), &targets);
     let uri = format!("sip:2000@{}", kamailio.address());
-    let call = |port| Phone::new(Wire::udp(std::net::SocketAddr::new(place.ip(21), port), kamailio.address()), &uri).invite();
+    let call =
+        |port| Phone::new(Wire::udp(std::net::SocketAddr::new(place.ip(21), port), kamailio.address()), &uri).invite();
     servers[0].set(Behaviour::Status(500));
     assert!((0..4).all(|n| call(6000 + n).status() == Some(200)));
     assert!(servers[0].count("INVITE") > 0);

@@ -164,7 +164,8 @@ pub fn host_port(uri: &str) -> Option<(SocketAddr, bool)> {
 mod tests {
     use super::*;
 
-    const BYTES: &[u8] = b"\r\nSIP/2.0 200 All Right\r\nv: SIP/2.0/UDP a;branch=z9hG4bK1,\r\n SIP/2.0/UDP b;branch=z9hG4bK2\r\n\
+    const BYTES: &[u8] =
+        b"\r\nSIP/2.0 200 All Right\r\nv: SIP/2.0/UDP a;branch=z9hG4bK1,\r\n SIP/2.0/UDP b;branch=z9hG4bK2\r\n\
         To: \"A, B\" <sip:b@x;tag=no>;tag=yes\r\nRecord-Route: <sip:a;lr>, <sip:b,c;lr>\r\nRecord-Route: <sip:d;lr>\r\n\
         CSeq: 1 INVITE\r\nl: 3\r\n\r\nabcdef";
 

@@ -145,7 +145,10 @@ impl Steps {
 
     fn message(&mut self, attributes: &str, head: &str, body: &str) {
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\n" };
-        let _ = write!(self.text, "<send{attributes}><![CDATA[\n\n{head}{kind}Content-Length: [len]\n\n{body}\n]]></send>\n");
+        let _ = write!(
+            self.text,
+            "<send{attributes}><![CDATA[\n\n{head}{kind}Content-Length: [len]\n\n{body}\n]]></send>\n"
+        );
     }
 
     fn send(&mut self, method: &str, cseq: u32, uri: &str, body: &str) {

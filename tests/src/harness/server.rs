@@ -109,6 +109,12 @@ impl Server {
         *lock(&self.shared.behaviour) = behaviour;
     }
 
+    /// Everything it got so far.
+    #[must_use]
+    pub fn all(&self) -> Vec<Seen> {
+        lock(&self.shared.seen).clone()
+    }
+
     /// Everything it got so far with this method (of responses: this method in CSeq).
     #[must_use]
     pub fn seen(&self, method: &str) -> Vec<Seen> {
@@ -266,7 +272,7 @@ impl Shared {
         })
     }
 
-    fn take(self: &Self, message: Message, from: SocketAddr, transport: Transport) {
+    fn take(&self, message: Message, from: SocketAddr, transport: Transport) {
         lock(&self.seen).push(Seen { message: message.clone(), from, transport, at: Instant::now() });
         for answer in self.answers(&message, transport) {
             self.reply(transport, from, answer.as_bytes());
@@ -286,7 +292,7 @@ impl Shared {
     }
 
     /// Sends a request: over TCP by a connection that is there (any: there is one edge), else by a new one.
-    fn send(self: &Shared, transport: Transport, to: SocketAddr, bytes: &[u8]) {
+    fn send(&self, transport: Transport, to: SocketAddr, bytes: &[u8]) {
         let peer = lock(&self.streams).first().map(|(peer, _)| *peer);
         self.reply(transport, if transport == Transport::Tcp { peer.unwrap_or(to) } else { to }, bytes);
     }

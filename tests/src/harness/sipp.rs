@@ -146,7 +146,7 @@ fn read_stats(path: &Path) -> Stats {
     let mut lines = text.lines();
     let names: Vec<_> = lines.next().unwrap_or_default().split(';').collect();
     // The last line may be half written.
-    let last = lines.map(|line| line.split(';').collect::<Vec<_>>()).filter(|row| row.len() >= names.len()).next_back();
+    let last = lines.map(|line| line.split(';').collect::<Vec<_>>()).rfind(|row| row.len() >= names.len());
     let row = last.unwrap_or_default();
     let figure = |wanted: &dyn Fn(&str) -> bool| {
         let at = names.iter().position(|name| wanted(name));

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::wire::answers;
-use super::{Config, Place, Process, command, until};
+use super::{Config, Phone, Place, Process, Transport, Wire, command, until};
 
 /// How long it may take to start or stop.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -61,6 +61,19 @@ impl Trunkline {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// A phone on host 21 of `place` that is about to call `user` by this transport.
+    #[must_use]
+    pub fn phone(&self, place: &Place, transport: Transport, user: &str) -> Phone {
+        let local = SocketAddr::new(place.ip(21), 0);
+        Phone::new(Wire::new(transport, local, self.address), &format!("sip:{user}@{}", self.address))
+    }
+
+    /// A phone that is about to call over UDP.
+    #[must_use]
+    pub fn udp_phone(&self, place: &Place) -> Phone {
+        self.phone(place, Transport::Udp, "2000")
     }
 
     /// Writes another configuration, which a reload will read.
@@ -130,7 +143,8 @@ fn flags(value: &Value, uri: &str) -> Option<String> {
     match value {
         Value::Array(items) => items.iter().find_map(|item| flags(item, uri)),
         Value::Object(fields) => {
-            let is = |text: &str| text.strip_prefix(uri).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
+            let is =
+                |text: &str| text.strip_prefix(uri).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
             if fields.values().filter_map(Value::as_str).any(is) {
                 let flags = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("flags"));
                 if let Some((_, Value::String(flags))) = flags {
@@ -147,9 +161,11 @@ fn sum(value: &Value) -> u64 {
     match value {
         Value::Number(number) => number.as_u64().unwrap_or_default(),
         Value::Array(items) => items.iter().map(sum).sum(),
-        Value::Object(fields) => {
-            fields.iter().filter(|(name, _)| !name.contains("total") && !name.contains("capacity")).map(|(_, v)| sum(v)).sum()
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(name, _)| !name.contains("total") && !name.contains("capacity"))
+            .map(|(_, v)| sum(v))
+            .sum(),
         _ => 0,
     }
 }
