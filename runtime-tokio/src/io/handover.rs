@@ -154,8 +154,8 @@ impl Handover {
         }
     }
 
-    /// Takes what another shard gave, its bytes by swap.
-    pub(crate) fn pop(&mut self, bytes: &mut Vec<u8>) -> Option<Cargo> {
+    /// Takes what another shard gave, its bytes by swap; says which shard.
+    pub(crate) fn pop(&mut self, bytes: &mut Vec<u8>) -> Option<(u8, Cargo)> {
         let n = self.links.len();
         for i in 0..n {
             let at = (self.turn + i) % n;
@@ -168,7 +168,7 @@ impl Handover {
                 let _ = link.back.push(parcel.bytes);
             }
             self.turn = at + 1;
-            return Some(parcel.cargo);
+            return Some((u8::try_from(at).unwrap_or(u8::MAX), parcel.cargo));
         }
         None
     }
@@ -210,7 +210,8 @@ mod tests {
         for (n, end) in ends.iter_mut().enumerate() {
             let mut bytes = Vec::new();
             for _ in 0..2 {
-                let Some(Cargo::Undelivered(a)) = end.pop(&mut bytes) else { panic!("nothing came") };
+                let Some((from, Cargo::Undelivered(a))) = end.pop(&mut bytes) else { panic!("nothing came") };
+                assert_eq!(u16::from(from), a.port());
                 assert_eq!(bytes, [a.port() as u8, n as u8]);
             }
             assert!(end.pop(&mut bytes).is_none());

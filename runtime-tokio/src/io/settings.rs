@@ -15,7 +15,8 @@ pub struct Settings {
     pub send_buffer: usize,
     /// Most datagrams that wait at one socket while the kernel takes none.
     pub send_queue: usize,
-    /// Most messages that wait on their way from one shard to another.
+    /// Most messages that wait on their way from one shard to another. More are dropped and counted, as if the network had
+    /// lost them; what was to be written comes back as undelivered.
     pub handover: usize,
     /// Streams.
     pub tcp: TcpSettings,

@@ -475,6 +475,24 @@ fn a_reply_goes_back_over_the_connection_of_another_shard() {
 }
 
 #[test]
+fn what_a_shard_could_not_write_for_another_comes_back_to_that_other() {
+    let world = World::new(2, TcpSettings::default());
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let of_shard_1 = ConnectionId(NonZeroU64::new((1 << 56) + 77_777).unwrap());
+    world.send(0, tcp_to(closed, Some(of_shard_1)), &message(1, 1));
+    loop {
+        match world.next() {
+            Seen::Undelivered(shard, to, bytes) => {
+                assert_eq!((shard, to, bytes), (0, closed, message(1, 1)));
+                break;
+            }
+            other => assert!(matches!(other, Seen::Disconnected(..)), "{other:?}"),
+        }
+    }
+    assert_eq!(world.handles()[1].stats().connect_failures.value(), 1);
+}
+
+#[test]
 fn a_peer_that_shuts_its_side_still_gets_its_answer() {
     let world = World::one();
     let mut stream = connect(world.tcp);
