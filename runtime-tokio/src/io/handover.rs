@@ -14,26 +14,12 @@ use super::stats::Stats;
 const KEPT_LEN_MAX: usize = 8_192;
 
 /// Says which shard a message belongs to. What it gives beyond the last shard is taken as the shard that asked.
-pub trait Steer: Send + Sync + 'static {
+pub(crate) trait Steer: Send + Sync + 'static {
     /// The shard that handles a received message.
     fn received(&self, bytes: &[u8]) -> u8;
 
     /// The shard that sent a message, of which ICMP may have brought back no more than the start.
     fn undelivered(&self, bytes: &[u8]) -> u8;
-}
-
-/// Steering for a single shard.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OneShard;
-
-impl Steer for OneShard {
-    fn received(&self, _: &[u8]) -> u8 {
-        0
-    }
-
-    fn undelivered(&self, _: &[u8]) -> u8 {
-        0
-    }
 }
 
 /// What one shard has for another.
