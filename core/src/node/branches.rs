@@ -57,8 +57,8 @@ impl<P: Pattern> Node<'_, P> {
         let kept = self.messages.bytes(context.request.as_ref()?);
         let copy = replay.get_mut(..kept.len())?;
         copy.copy_from_slice(kept);
-        let msg = Msg::parse(copy).ok()?;
-        Some(f(self, &msg, &source))
+        let msg = &Msg::parse(copy);
+        Some(f(self, msg.as_ref().ok()?, &source))
     }
 
     /// Sends the request to the target of that number. `plain` keeps it from going over TCP for its size.
@@ -137,6 +137,7 @@ impl<P: Pattern> Node<'_, P> {
 
     /// Writes the request as it is forwarded into `self.message`; gives its length. RFC 3261 §18.1.1: what is too large
     /// for a datagram goes over TCP, this request only; the recorded route stays as it is.
+    #[inline(never)]
     fn write_forward(
         &mut self,
         r: &Request<'_, '_>,
