@@ -73,15 +73,7 @@ impl<'b> Msg<'b> {
     /// Strict where two elements could read the message differently: line ends, control bytes, fields that may be
     /// there once, `Content-Length`, the method in `CSeq`. Everything else is left to those who ask for the value.
     pub fn parse(bytes: &'b [u8]) -> Result<Self, ParseError> {
-        let mut defect = None;
-        let msg = Self::scan(bytes, &mut |e| {
-            defect = Some(e);
-            false
-        });
-        match defect {
-            Some(e) => Err(e),
-            None => msg,
-        }
+        Self::scan(bytes, &mut |_| false)
     }
 
     /// Parses what can be parsed of a malformed request, so that it can be answered with 400: the fields that
