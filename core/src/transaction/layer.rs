@@ -630,12 +630,13 @@ impl<'a> Transactions<'a> {
 
     /// The CANCEL is a transaction of its own with the branch of the INVITE (RFC 3261 §9.1); the INVITE's transaction
     /// knows it, so that its responses are found.
+    #[inline(never)]
     fn send_cancel(&mut self, cx: &mut Cx<'_>, io: &mut Io<'_, '_>, invite: Key) {
         let Some(t) = self.clients.get(invite) else { return };
         let (Some(request), flow) = (&t.request, t.flow) else { return };
         let mut out = Writer::new(io.scratch);
-        let Ok(msg) = Msg::parse(io.bufs.bytes(request)) else { return };
-        build::cancel(&msg, &mut out);
+        let Ok(msg) = &Msg::parse(io.bufs.bytes(request)) else { return };
+        build::cancel(msg, &mut out);
         let Some(bytes) = out.finish() else { return };
         let Ok(buf) = io.bufs.alloc_copy(bytes) else { return };
         let Ok(key) = self.open_client(false, flow, None) else {
@@ -695,11 +696,12 @@ impl<'a> Transactions<'a> {
 }
 
 impl ClientTransaction {
+    #[inline(never)]
     fn send_ack(&self, io: &mut Io<'_, '_>, response: Option<&Msg<'_>>) {
         let (Some(request), Some(response)) = (&self.request, response) else { return };
-        let Ok(request) = Msg::parse(io.bufs.bytes(request)) else { return };
+        let Ok(request) = &Msg::parse(io.bufs.bytes(request)) else { return };
         let mut out = Writer::new(io.scratch);
-        build::ack(&request, response.value(HeaderName::To).unwrap_or_default(), &mut out);
+        build::ack(request, response.value(HeaderName::To).unwrap_or_default(), &mut out);
         if let Some(bytes) = out.finish() {
             (io.send)(&self.flow, bytes);
         }
