@@ -65,6 +65,7 @@ impl Dialog {
 
 /// A dialog that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ended {
     /// Why.
     pub reason: EndReason,

@@ -20,6 +20,7 @@ pub const LATE_TRANSPORT: u8 = 0;
 pub const LATE_SENT_BY: u8 = 1;
 /// What Record-Route holds besides the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RecordRoute {
     /// `lr=on` instead of `lr`, for peers that cannot read a parameter without a value.
     pub full_lr: bool,
@@ -37,6 +38,7 @@ impl Default for RecordRoute {
 
 /// Option tags that a target does not support and that are therefore not offered to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Strip {
     /// `100rel` (RFC 3262).
     pub reliable_provisional: bool,

@@ -243,6 +243,7 @@ pub struct ClientTransaction {
 
 /// Who started a client transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Owner {
     /// The response context.
     pub context: Key,
@@ -272,6 +273,7 @@ impl Timed for ClientTransaction {
 
 /// What a retransmitted request brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Again {
     /// It was absorbed, or the last response was sent again.
     Absorbed,
@@ -281,6 +283,7 @@ pub enum Again {
 
 /// What a client transaction tells its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Outcome {
     /// The response at hand is the owner's.
     Pass(Owner),
@@ -292,6 +295,7 @@ pub enum Outcome {
 
 /// What expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Expired {
     /// A client transaction has something to tell.
     Outcome(Outcome),

@@ -9,6 +9,7 @@ use crate::limits::{HEADERS_MAX, MESSAGE_MAX, START_LINE_MAX};
 
 /// Where one header field lies in its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Span {
     name: HeaderName,
     at: u16,
