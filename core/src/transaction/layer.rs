@@ -688,7 +688,7 @@ impl<'a> Transactions<'a> {
     }
 
     /// Whether no index names a transaction, as it has to be while there is none.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "alloc"))]
     pub(crate) fn indexes_are_empty(&self) -> bool {
         self.index.is_empty() && self.merged.is_empty()
     }
