@@ -65,6 +65,7 @@ impl Dialog {
 
 /// A dialog that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ended {
     /// Why.
     pub reason: EndReason,
@@ -261,7 +262,7 @@ impl<'a> Dialogs<'a> {
     }
 
     /// Whether index and names hold nothing while there is no dialog.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "alloc"))]
     pub(crate) fn is_clean(&self) -> bool {
         self.dialogs.is_empty() && self.index.is_empty() && self.names.used() == 0
     }

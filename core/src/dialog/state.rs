@@ -10,6 +10,7 @@ use crate::time::Instant;
 
 /// How long a dialog is kept without news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DialogLimits {
     /// An early dialog after its last provisional response: 190 s, more than Timer C (RFC 3261 §16.6 step 11), so that
     /// the transaction ends first.

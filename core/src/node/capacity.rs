@@ -48,7 +48,12 @@ impl Capacity {
             (4_096, (self.transactions / 4).max(16)),
             (MESSAGE_MAX + 1, (self.transactions / 256).max(16)),
         ];
-        let names = [(128, self.dialogs), (256, self.dialogs), (1_024, (self.dialogs / 16).max(16))];
+        let names = [
+            (128, self.dialogs),
+            (192, self.dialogs),
+            (384, (self.dialogs / 4).max(16)),
+            (1_024, (self.dialogs / 16).max(16)),
+        ];
         let scratch = || Bytes::Owned(alloc::vec![0; MESSAGE_MAX]);
         Memory {
             transactions: transactions::Memory {

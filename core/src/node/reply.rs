@@ -63,6 +63,7 @@ impl<P: Pattern> Node<'_, P> {
     }
 
     /// Writes an answer into `self.message`; gives its length.
+    #[inline(never)]
     pub(super) fn write_answer(&mut self, msg: &Msg<'_>, source: &Flow, answer: &Answer<'_>) -> Option<usize> {
         let tag = self.to_tag(msg);
         let reply = Reply {

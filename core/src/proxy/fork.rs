@@ -76,6 +76,7 @@ pub enum Event<'e> {
 
 /// What a response context wants done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Action {
     /// Forward the request to the target of that number, as the branch of that number.
     Start {

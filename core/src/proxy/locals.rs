@@ -13,6 +13,7 @@ pub const LISTENERS_MAX: usize = 32;
 
 /// A socket on which a node takes SIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Listener {
     /// The transport.
     pub transport: Transport,

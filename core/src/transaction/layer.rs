@@ -243,6 +243,7 @@ pub struct ClientTransaction {
 
 /// Who started a client transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Owner {
     /// The response context.
     pub context: Key,
@@ -272,6 +273,7 @@ impl Timed for ClientTransaction {
 
 /// What a retransmitted request brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Again {
     /// It was absorbed, or the last response was sent again.
     Absorbed,
@@ -281,6 +283,7 @@ pub enum Again {
 
 /// What a client transaction tells its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Outcome {
     /// The response at hand is the owner's.
     Pass(Owner),
@@ -292,6 +295,7 @@ pub enum Outcome {
 
 /// What expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Expired {
     /// A client transaction has something to tell.
     Outcome(Outcome),
@@ -630,12 +634,13 @@ impl<'a> Transactions<'a> {
 
     /// The CANCEL is a transaction of its own with the branch of the INVITE (RFC 3261 §9.1); the INVITE's transaction
     /// knows it, so that its responses are found.
+    #[inline(never)]
     fn send_cancel(&mut self, cx: &mut Cx<'_>, io: &mut Io<'_, '_>, invite: Key) {
         let Some(t) = self.clients.get(invite) else { return };
         let (Some(request), flow) = (&t.request, t.flow) else { return };
         let mut out = Writer::new(io.scratch);
-        let Ok(msg) = Msg::parse(io.bufs.bytes(request)) else { return };
-        build::cancel(&msg, &mut out);
+        let Ok(msg) = &Msg::parse(io.bufs.bytes(request)) else { return };
+        build::cancel(msg, &mut out);
         let Some(bytes) = out.finish() else { return };
         let Ok(buf) = io.bufs.alloc_copy(bytes) else { return };
         let Ok(key) = self.open_client(false, flow, None) else {
@@ -683,7 +688,7 @@ impl<'a> Transactions<'a> {
     }
 
     /// Whether no index names a transaction, as it has to be while there is none.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "alloc"))]
     pub(crate) fn indexes_are_empty(&self) -> bool {
         self.index.is_empty() && self.merged.is_empty()
     }
@@ -695,11 +700,12 @@ impl<'a> Transactions<'a> {
 }
 
 impl ClientTransaction {
+    #[inline(never)]
     fn send_ack(&self, io: &mut Io<'_, '_>, response: Option<&Msg<'_>>) {
         let (Some(request), Some(response)) = (&self.request, response) else { return };
-        let Ok(request) = Msg::parse(io.bufs.bytes(request)) else { return };
+        let Ok(request) = &Msg::parse(io.bufs.bytes(request)) else { return };
         let mut out = Writer::new(io.scratch);
-        build::ack(&request, response.value(HeaderName::To).unwrap_or_default(), &mut out);
+        build::ack(request, response.value(HeaderName::To).unwrap_or_default(), &mut out);
         if let Some(bytes) = out.finish() {
             (io.send)(&self.flow, bytes);
         }

@@ -9,6 +9,7 @@ use crate::limits::{HEADERS_MAX, MESSAGE_MAX, START_LINE_MAX};
 
 /// Where one header field lies in its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Span {
     name: HeaderName,
     at: u16,
@@ -73,15 +74,7 @@ impl<'b> Msg<'b> {
     /// Strict where two elements could read the message differently: line ends, control bytes, fields that may be
     /// there once, `Content-Length`, the method in `CSeq`. Everything else is left to those who ask for the value.
     pub fn parse(bytes: &'b [u8]) -> Result<Self, ParseError> {
-        let mut defect = None;
-        let msg = Self::scan(bytes, &mut |e| {
-            defect = Some(e);
-            false
-        });
-        match defect {
-            Some(e) => Err(e),
-            None => msg,
-        }
+        Self::scan(bytes, &mut |_| false)
     }
 
     /// Parses what can be parsed of a malformed request, so that it can be answered with 400: the fields that
