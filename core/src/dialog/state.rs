@@ -302,6 +302,9 @@ impl Machine for DialogState {
             return;
         }
         match step.event {
+            // RFC 3261 §15: a BYE may end one early dialog, while the INVITE goes on and others may answer it. Its final
+            // response decides.
+            DialogEvent::ByeAnswered { .. } | DialogEvent::ByeTimedOut if self.phase == DialogPhase::Early => {}
             DialogEvent::Request { from, cseq } => self.request(from, cseq),
             DialogEvent::ByeAnswered { status } => self.bye_answered(status, out),
             DialogEvent::ByeTimedOut => self.end(EndReason::ByeTimedOut, out),

@@ -129,6 +129,9 @@ impl<P: Pattern> Node<'_, P> {
 
     /// Counts the call of a dialog on a target, and no longer on the one before.
     pub(super) fn assign(&mut self, cx: &mut Cx<'_>, dialog: Key, id: TargetId) {
+        if self.dialogs.get(dialog).is_none() {
+            return;
+        }
         let counted = self.dispatcher.call_started(cx.now, id).then_some(id);
         if let Some(before) = self.dialogs.set_target(dialog, counted) {
             self.dispatcher.call_ended(before);

@@ -158,12 +158,35 @@ impl World {
     }
 
     pub(super) fn with_targets(config: Config<Contains>, capacity: &Capacity, targets: &[TargetConfig<'_>]) -> Self {
-        let identity = Identity { shard: 0, secret: *b"a secret of node" };
-        let node = Node::new(capacity.reserve(), config, identity).unwrap();
-        let mut world =
-            Self { node, entropy: SeededEntropy::new(1), now: START, reports: Vec::new(), sent: Vec::new() };
+        let mut world = Self::empty(config, capacity, 0);
         world.reload(targets);
         world
+    }
+
+    fn empty(config: Config<Contains>, capacity: &Capacity, shard: u8) -> Self {
+        let identity = Identity { shard, secret: *b"a secret of node" };
+        let node = Node::new(capacity.reserve(), config, identity).unwrap();
+        Self { node, entropy: SeededEntropy::new(1), now: START, reports: Vec::new(), sent: Vec::new() }
+    }
+
+    /// The shard of that number, with one target.
+    pub(super) fn as_shard(config: Config<Contains>, shard: u8) -> Self {
+        let mut world = Self::empty(config, &CAPACITY, shard);
+        let uri = std::format!("sip:{}", TARGETS[0]);
+        world.reload(&[TargetConfig::new(1, &uri, TARGETS[0].parse().unwrap())]);
+        world
+    }
+
+    /// The first so many of [`TARGETS`] are those of set 1 from now on.
+    pub(super) fn reload_to(&mut self, targets: usize) {
+        let uris: Vec<String> = TARGETS.iter().map(|t| std::format!("sip:{t}")).collect();
+        let targets: Vec<_> = TARGETS
+            .iter()
+            .zip(&uris)
+            .take(targets)
+            .map(|(t, uri)| TargetConfig::new(1, uri, t.parse().unwrap()))
+            .collect();
+        self.reload(&targets);
     }
 
     /// Puts other targets in place of those of set 1.
@@ -314,6 +337,8 @@ pub(super) fn from_caller(method: &str, ok: &Sent, n: u32, cseq: u32) -> String 
 
 /// A request that the callee sends within the dialog that `invite`, as it got it, set up with its tag `tag`.
 pub(super) fn from_callee(method: &str, invite: &Sent, tag: &str, remote: &str, cseq: u32) -> String {
+    let call = invite.line("Call-ID:").strip_prefix("Call-ID: ").unwrap();
+    let branch = std::format!("{call}.{cseq}{method}.{}", invite.to).replace([':', '[', ']'], "-");
     let routes: String = invite
         .text
         .lines()
@@ -321,7 +346,7 @@ pub(super) fn from_callee(method: &str, invite: &Sent, tag: &str, remote: &str, 
         .map(|r| std::format!("Route: {r}\r\n"))
         .collect();
     std::format!(
-        "{method} {remote} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKcallee{cseq}{method}\r\nMax-Forwards: 70\r\n{routes}\
+        "{method} {remote} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{branch}\r\nMax-Forwards: 70\r\n{routes}\
          From: {};tag={tag}\r\nTo: {}\r\n{}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n",
         invite.to,
         invite.line("To:").strip_prefix("To: ").unwrap(),
