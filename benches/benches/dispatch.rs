@@ -4,8 +4,9 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use trunkline_core::dispatcher::algorithm::ALGORITHMS;
 use trunkline_core::dispatcher::{
-    ALGORITHMS, Dispatcher, DispatcherSettings, SelectKeys, SelectRule, SetConfig, Storage, TargetConfig,
+    Dispatcher, DispatcherSettings, SelectKeys, SelectRule, SetConfig, Storage, TargetConfig,
 };
 use trunkline_core::entropy::SeededEntropy;
 use trunkline_core::{Cx, Instant};

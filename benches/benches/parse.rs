@@ -14,9 +14,13 @@ mod typed;
 fn parse(c: &mut Criterion) {
     for (name, bytes) in [("INVITE", INVITE), ("REGISTER", REGISTER), ("200 with SDP", OK)] {
         let mut plain = c.benchmark_group(format!("parse/{name}/plain"));
-        plain.bench_function(BenchmarkId::from_parameter("trunkline"), |b| b.iter(|| typed::trunkline(black_box(bytes))));
+        plain.bench_function(BenchmarkId::from_parameter("trunkline"), |b| {
+            b.iter(|| typed::trunkline(black_box(bytes)))
+        });
         plain.bench_function(BenchmarkId::from_parameter("rsip"), |b| b.iter(|| typed::rsip(black_box(bytes))));
-        plain.bench_function(BenchmarkId::from_parameter("rsipstack"), |b| b.iter(|| typed::rsipstack(black_box(bytes))));
+        plain.bench_function(BenchmarkId::from_parameter("rsipstack"), |b| {
+            b.iter(|| typed::rsipstack(black_box(bytes)))
+        });
         plain.finish();
         let mut group = c.benchmark_group(format!("parse/{name}/typed"));
         group.bench_function(BenchmarkId::from_parameter("trunkline"), |b| {

@@ -31,7 +31,7 @@ fn serialise(c: &mut Criterion) {
         branch: b"z9hG4bKaeaaaaaaaaaaaaaaaaabmb5ykl6lqn5vdx3sxqqr2y",
         record_route: Some(RecordRoute::default()),
         strip: Strip::default(),
-        request_uri: None,
+        max_forwards: 10,
     };
     let late: [&[u8]; 2] = [b"UDP", US.as_bytes()];
     let mut group = c.benchmark_group("serialise/forwarded INVITE");

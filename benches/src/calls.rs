@@ -41,7 +41,7 @@ impl Pattern for NoPattern {
 pub fn config() -> Config<NoPattern> {
     let us: SocketAddr = US.parse().expect("an address");
     let listener = Listener { transport: Transport::Udp, bound: us, advertised: us };
-    let dispatch = Dispatch { set: 1, algorithm: Algorithm::CallIdHash, fallback: None, limit: 8 };
+    let dispatch = Dispatch { set: 1, algorithm: Algorithm::CallIdHash, fallback: None, limit: 8, value_header: None };
     let when = List::from(vec![Condition::Method(List::from(vec!["INVITE".into()]))]);
     Config {
         locals: Locals::new(&[listener], List::EMPTY, List::EMPTY),
@@ -61,6 +61,11 @@ pub fn config() -> Config<NoPattern> {
         server: "trunkline".into(),
         udp_max: 1_300,
         retry_after_s: 5,
+        max_forwards: 10,
+        no_target_reason: "No Media Servers".into(),
+        all_failed_reason: "All Media Servers Unavailable".into(),
+        session_grace: Duration::ZERO,
+        down_grace: Duration::from_secs(10),
     }
 }
 
@@ -235,8 +240,7 @@ impl Load {
         let inputs: Vec<(Flow, &[u8])> = inputs
             .iter()
             .map(|(peer, text)| {
-                let flow =
-                    Flow { listener: ListenerId(0), transport: Transport::Udp, peer: *peer, connection: None };
+                let flow = Flow { listener: ListenerId(0), transport: Transport::Udp, peer: *peer, connection: None };
                 (flow, text.as_bytes())
             })
             .collect();

@@ -1,6 +1,271 @@
-use crate::cli::{CtlArgs, Global};
+//! `trunkline ctl`: the client side of control.
 
-pub(crate) fn main(global: &Global, args: &CtlArgs) -> std::process::ExitCode {
-    eprintln!("trunkline ctl is not a part of this build ({global:?}, {args:?})");
-    std::process::ExitCode::FAILURE
+use std::fmt::Write as _;
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::cli::{CtlArgs, CtlVerb, Global};
+use crate::config;
+use crate::config::values::AdminState;
+use crate::control::views::{DialogView, FillView, SetView};
+use crate::control::{Request, Response};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often `drain --wait` looks.
+const DRAIN_LOOK: Duration = Duration::from_millis(500);
+
+/// A connection to a running node.
+pub(crate) struct Client {
+    stream: BufReader<UnixStream>,
+    next: u64,
+}
+
+impl Client {
+    pub(crate) fn connect(path: &Path) -> Result<Self, String> {
+        let stream = UnixStream::connect(path).map_err(|e| {
+            format!(
+                "no trunkline answers on {}: {e}; start it with `trunkline run`, or name its socket with --socket",
+                path.display()
+            )
+        })?;
+        stream.set_read_timeout(Some(PATIENCE)).map_err(|e| e.to_string())?;
+        Ok(Self { stream: BufReader::new(stream), next: 1 })
+    }
+
+    pub(crate) fn call(&mut self, method: &str, params: Value) -> Result<Value, String> {
+        let request = Request { jsonrpc: "2.0".to_owned(), id: self.next.into(), method: method.to_owned(), params };
+        self.next += 1;
+        let mut line = serde_json::to_vec(&request).map_err(|e| e.to_string())?;
+        line.push(b'\n');
+        let broken = |e: io::Error| format!("the node does not answer: {e}");
+        self.stream.get_mut().write_all(&line).map_err(broken)?;
+        let mut answer = String::new();
+        self.stream.read_line(&mut answer).map_err(broken)?;
+        let response: Response = serde_json::from_str(&answer).map_err(|e| format!("the node's answer is odd: {e}"))?;
+        match (response.result, response.error) {
+            (_, Some(error)) => Err(error.message),
+            (Some(result), None) => Ok(result),
+            (None, None) => Ok(Value::Null),
+        }
+    }
+}
+
+pub(crate) fn main(global: &Global, args: &CtlArgs) -> ExitCode {
+    match run(global, args) {
+        Ok(code) => code,
+        Err(message) => {
+            if global.json {
+                crate::print(&format!("{}\n", json!({ "error": message })));
+            } else {
+                eprintln!("trunkline ctl: {message}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(global: &Global, args: &CtlArgs) -> Result<ExitCode, String> {
+    let path = match &args.socket {
+        Some(path) => path.clone(),
+        None => match config::load(global.config.as_deref()) {
+            Ok(loaded) => loaded.config.control_socket(),
+            Err(e) if global.config.is_some() => return Err(e.to_string()),
+            Err(_) => config::default_control_socket(),
+        },
+    };
+    let mut client = Client::connect(&path)?;
+    if let CtlVerb::Drain { target, wait, timeout } = &args.verb {
+        return drain(&mut client, global, target, *wait, *timeout);
+    }
+    let (method, params) = request(&args.verb);
+    let result = client.call(method, params)?;
+    if global.json {
+        crate::print(&format!("{result}\n"));
+    } else {
+        crate::print(&show(&args.verb, result)?);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a verb asks for.
+fn request(verb: &CtlVerb) -> (&'static str, Value) {
+    match verb {
+        CtlVerb::Targets { set } => ("targets.list", json!({ "set": set })),
+        CtlVerb::SetState { state, set, target } => {
+            ("targets.set_state", json!({ "state": letter(state.0), "set": set, "target": target }))
+        }
+        CtlVerb::Add { set, uri, weight, priority, duid, max_calls, max_cps } => (
+            "targets.add",
+            json!({
+                "set": set, "uri": uri.as_str(), "weight": weight, "priority": priority, "duid": duid,
+                "max_calls": max_calls, "max_cps": max_cps,
+            }),
+        ),
+        CtlVerb::Remove { set, target } => ("targets.remove", json!({ "set": set, "target": target })),
+        CtlVerb::Reload => ("core.reload", Value::Null),
+        CtlVerb::Ping { target } => ("targets.ping", json!({ "target": target })),
+        CtlVerb::Drain { target, .. } => ("targets.set_state", json!({ "state": "i", "target": target })),
+        CtlVerb::Dialogs { call_id, limit } => ("dialogs.list", json!({ "call_id": call_id, "limit": limit })),
+        CtlVerb::Transactions => ("transactions.count", Value::Null),
+        CtlVerb::Stats { name } => ("stats.list", json!({ "name": name })),
+        CtlVerb::Uptime => ("core.uptime", Value::Null),
+        CtlVerb::LogLevel { level } => ("core.log_level", json!({ "level": level.map(|l| l.name()) })),
+    }
+}
+
+const fn letter(state: AdminState) -> &'static str {
+    match state {
+        AdminState::Active => "a",
+        AdminState::Drain => "i",
+        AdminState::Disabled => "d",
+    }
+}
+
+fn show(verb: &CtlVerb, result: Value) -> Result<String, String> {
+    let odd = |e: serde_json::Error| format!("the node's answer is odd: {e}");
+    let mut text = String::new();
+    match verb {
+        CtlVerb::Targets { .. } => {
+            let sets: Vec<SetView> = serde_json::from_value(result["sets"].clone()).map_err(odd)?;
+            for set in &sets {
+                show_set(&mut text, set);
+            }
+            if sets.is_empty() {
+                text.push_str("no sets\n");
+            }
+        }
+        CtlVerb::Dialogs { .. } => {
+            let dialogs: Vec<DialogView> = serde_json::from_value(result["dialogs"].clone()).map_err(odd)?;
+            for d in &dialogs {
+                show_dialog(&mut text, d);
+            }
+            let _ = writeln!(text, "{} of {} dialogs", dialogs.len(), result["total"]);
+        }
+        CtlVerb::Transactions => {
+            let tables: Vec<FillView> = serde_json::from_value(result["tables"].clone()).map_err(odd)?;
+            let _ = writeln!(text, "{:<22} {:>9} {:>9} {:>9}", "", "now", "most", "room for");
+            for t in &tables {
+                let _ = writeln!(text, "{:<22} {:>9} {:>9} {:>9}", t.what, t.used, t.high_water, t.capacity);
+            }
+        }
+        CtlVerb::Stats { .. } => {
+            for (name, value) in result.as_object().into_iter().flatten() {
+                let _ = writeln!(text, "{name} = {value}");
+            }
+        }
+        CtlVerb::Uptime => {
+            let s = result["uptime_s"].as_u64().unwrap_or_default();
+            let (d, h, m) = (s / 86_400, s / 3_600 % 24, s / 60 % 60);
+            let started = result["started"].as_str().unwrap_or_default();
+            let _ = writeln!(text, "up {d}d {h:02}:{m:02}:{:02}, since {started}", s % 60);
+        }
+        CtlVerb::LogLevel { .. } => {
+            let _ = writeln!(text, "{}", result["level"].as_str().unwrap_or_default());
+        }
+        CtlVerb::Reload => {
+            let n = |key: &str| result[key].as_u64().unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "reloaded: {} targets kept, {} added, {} removed ({} of them finish their calls)",
+                n("kept"),
+                n("added"),
+                n("removed"),
+                n("leaving")
+            );
+            for note in result["notes"].as_array().into_iter().flatten() {
+                let _ = writeln!(text, "note: {}", note.as_str().unwrap_or_default());
+            }
+        }
+        _ => text.push_str("done\n"),
+    }
+    Ok(text)
+}
+
+/// As `dispatcher.list` shows it: a URI, its flags under it, then what an operator asks next.
+fn show_set(text: &mut String, set: &SetView) {
+    let name = if set.name.is_empty() { String::new() } else { format!(" ({})", set.name) };
+    let _ = write!(text, "SET: {}{name}", set.id);
+    if !set.algorithm.is_empty() {
+        let _ = write!(text, "  ALGORITHM: {}", set.algorithm);
+    }
+    if let Some(fallback) = set.fallback {
+        let _ = write!(text, "  FALLBACK: {fallback}");
+    }
+    text.push('\n');
+    for t in &set.targets {
+        let limit = |n: u64| if n == 0 { String::new() } else { format!("/{n}") };
+        let _ = writeln!(text, "  DEST:");
+        let _ = writeln!(text, "    URI: {}", t.uri);
+        let _ = writeln!(text, "    FLAGS: {}", t.flags);
+        let _ = writeln!(text, "    PRIORITY: {}", t.priority);
+        let _ = writeln!(text, "    HEALTH: {}  ADMIN: {}", t.health, t.admin);
+        let _ = writeln!(text, "    CALLS: {}{}  TOTAL: {}", t.calls, limit(t.max_calls), t.calls_total);
+        let duid = if t.duid.is_empty() { String::new() } else { format!(";duid={}", t.duid) };
+        let _ = writeln!(text, "    ATTRS: weight={}{duid}", t.weight);
+        let l = &t.latency;
+        let _ = writeln!(
+            text,
+            "    LATENCY: AVG: {:.3} STD: {:.3} EST: {:.3} MAX: {:.3} TIMEOUT: {}",
+            l.avg_ms, l.std_ms, l.est_ms, l.max_ms, l.timeouts
+        );
+    }
+}
+
+fn show_dialog(text: &mut String, d: &DialogView) {
+    let answered = d.answered_s.map_or_else(String::new, |s| format!(", answered {s:.0} s"));
+    let target = d.target.as_deref().unwrap_or("-");
+    let _ = writeln!(text, "{}  {} {:.0} s{answered}\n    {} -> {} on {target}", d.call_id, d.state, d.age_s, d.from, d.to);
+}
+
+/// Takes a target out of service, and shows how its calls become fewer.
+fn drain(
+    client: &mut Client,
+    global: &Global,
+    target: &str,
+    wait: bool,
+    timeout: Option<Duration>,
+) -> Result<ExitCode, String> {
+    client.call("targets.set_state", json!({ "state": "i", "target": target }))?;
+    let begin = Instant::now();
+    let mut last = None;
+    loop {
+        let calls = calls_on(client, target)?;
+        let done = !wait || calls == 0;
+        let late = timeout.is_some_and(|t| begin.elapsed() >= t);
+        if last != Some(calls) || done || late {
+            progress(global, target, calls, done && wait);
+            last = Some(calls);
+        }
+        if done {
+            return Ok(ExitCode::SUCCESS);
+        }
+        if late {
+            return Err(format!("{target} still has {calls} calls; it stays drained"));
+        }
+        std::thread::sleep(DRAIN_LOOK);
+    }
+}
+
+fn calls_on(client: &mut Client, target: &str) -> Result<u64, String> {
+    let result = client.call("targets.list", Value::Null)?;
+    let sets: Vec<SetView> = serde_json::from_value(result["sets"].clone()).map_err(|e| e.to_string())?;
+    let wanted = |t: &&crate::control::views::TargetView| t.uri == target || t.duid == target;
+    Ok(sets.iter().flat_map(|s| &s.targets).filter(wanted).map(|t| t.calls).sum())
+}
+
+fn progress(global: &Global, target: &str, calls: u64, done: bool) {
+    if global.json {
+        crate::print(&format!("{}\n", json!({ "target": target, "calls": calls, "drained": calls == 0 })));
+        return;
+    }
+    let end = if done || !io::stdout().is_terminal() { "\n" } else { "" };
+    let begin = if io::stdout().is_terminal() { "\r\x1b[K" } else { "" };
+    crate::print(&format!("{begin}{target} takes no new calls; {calls} left{end}"));
+    let _ = io::stdout().flush();
 }

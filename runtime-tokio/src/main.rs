@@ -1,13 +1,19 @@
 //! trunkline on tokio: the server and its command line.
 
+mod assemble;
 mod check;
 mod cli;
 mod config;
+mod control;
 mod ctl;
 mod demo;
 mod doctor;
 mod import;
+mod io;
+mod log;
+mod media;
 mod run;
+mod sys;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -177,6 +177,19 @@ impl<'a> Dialogs<'a> {
         self.dialogs.run(key, |d| core::mem::replace(&mut d.target, target)).and_then(|ran| ran.value)
     }
 
+    /// Takes a target off all dialogs it carries; gives how many there were. Walks the whole table.
+    pub fn forget_target(&mut self, target: TargetId) -> usize {
+        let mut forgotten = 0;
+        for slot in 0..self.dialogs.high_water() as u32 {
+            let carried = self.dialogs.at(slot).filter(|(_, d)| d.target == Some(target)).map(|(key, _)| key);
+            if let Some(key) = carried {
+                self.set_target(key, None);
+                forgotten += 1;
+            }
+        }
+        forgotten
+    }
+
     /// The INVITE was answered with a 2xx.
     pub fn answered(&mut self, cx: &mut Cx<'_>, key: Key, names: &Names<'_>, expires_s: Option<u32>) {
         let first = self.get(key).is_some_and(|d| d.state.phase() == DialogPhase::Early);
@@ -245,6 +258,12 @@ impl<'a> Dialogs<'a> {
     /// Dialogs at most.
     pub fn capacity(&self) -> usize {
         self.dialogs.capacity()
+    }
+
+    /// Whether index and names hold nothing while there is no dialog.
+    #[cfg(test)]
+    pub(crate) fn is_clean(&self) -> bool {
+        self.dialogs.is_empty() && self.index.is_empty() && self.names.used() == 0
     }
 
     /// Dialogs at the worst moment so far.

@@ -129,7 +129,7 @@ impl<P: Pattern> Node<'_, P> {
     }
 
     /// Counts the call of a dialog on a target, and no longer on the one before.
-    fn assign(&mut self, cx: &mut Cx<'_>, dialog: Key, id: TargetId) {
+    pub(super) fn assign(&mut self, cx: &mut Cx<'_>, dialog: Key, id: TargetId) {
         let counted = self.dispatcher.call_started(cx.now, id).then_some(id);
         if let Some(before) = self.dialogs.set_target(dialog, counted) {
             self.dispatcher.call_ended(before);
@@ -166,7 +166,7 @@ impl<P: Pattern> Node<'_, P> {
             branch: branch.as_bytes(),
             record_route: self.config.record_route.filter(|_| records_route(r.valid.method)),
             strip: Strip { reliable_provisional: attrs.strip_100rel, session_timer: attrs.strip_timer },
-            request_uri: None,
+            max_forwards: self.config.max_forwards,
         };
         let mut draft = Draft::new(r.msg);
         forward::request(&mut draft, r.valid, r.routes, &how).ok()?;

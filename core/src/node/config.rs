@@ -43,6 +43,16 @@ pub struct Config<P: 'static> {
     pub udp_max: usize,
     /// What `Retry-After` says when there is no room, in seconds.
     pub retry_after_s: u32,
+    /// `Max-Forwards` of a request that had none.
+    pub max_forwards: u8,
+    /// The reason phrase of the 503 when no target can take a call.
+    pub no_target_reason: Str,
+    /// The reason phrase of the 503 when every target failed.
+    pub all_failed_reason: Str,
+    /// How long a session counts beyond its expiry, so that a late refresh finds it.
+    pub session_grace: Duration,
+    /// How long calls count on a target that went down, in case it comes back.
+    pub down_grace: Duration,
 }
 
 /// How pings look.

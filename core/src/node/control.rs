@@ -7,7 +7,8 @@ use super::{Node, Out, Stats};
 use crate::dialog::{DialogPhase, layer::Names};
 use crate::dispatcher::probe::ProbeSettingsError;
 use crate::dispatcher::{
-    Dispatcher, ReloadError, ReloadReport, SetConfig, StateCommand, Target, TargetConfig, TargetId,
+    Dispatcher, Health, ReloadError, ReloadReport, SetConfig, StateCommand, Target, TargetConfig, TargetId,
+    TrafficFailure,
 };
 use crate::machine::Cx;
 use crate::routing::Pattern;
@@ -136,6 +137,20 @@ impl<P: Pattern> Node<'_, P> {
     /// Pings a target now.
     pub fn ping_now(&mut self, cx: &mut Cx<'_>, id: TargetId, out: Out<'_>) {
         self.run_dispatcher(cx, out, |d, cx, actions| d.ping_now(cx, id, actions));
+    }
+
+    /// Another shard, which pings, says how a target is.
+    pub fn learn_health(&mut self, cx: &mut Cx<'_>, id: TargetId, health: Health, out: Out<'_>) {
+        self.run_dispatcher(cx, out, |d, cx, actions| d.learn_health(cx, id, health, actions));
+    }
+
+    /// Another shard, which does not ping, says that a call to a target failed.
+    pub fn learn_failure(&mut self, cx: &mut Cx<'_>, uri: &str, failure: TrafficFailure, out: Out<'_>) {
+        let ids: heapless::Vec<TargetId, 8> =
+            self.targets().filter(|(_, t)| t.uri() == uri).map(|(id, _)| id).take(8).collect();
+        for id in ids {
+            self.run_dispatcher(cx, out, |d, cx, actions| d.report_failure(cx, id, failure, actions));
+        }
     }
 
     /// Stops taking new calls; what is under way is finished.

@@ -37,6 +37,15 @@ pub fn shard_of(bytes: &[u8], shards: u8, hash: &HashKey) -> u8 {
     0
 }
 
+/// The shard that sent a request, of which no more than the start may be left: its first field is our Via. `None` for
+/// what no single shard sent.
+pub fn sender_of(bytes: &[u8]) -> Option<u8> {
+    let at = memchr::memmem::find(bytes, b"\r\nVia:")? + 6;
+    let rest = &bytes[at..];
+    let line = &rest[..memchr::memchr(b'\r', rest).unwrap_or(rest.len())];
+    first_branch(line).filter(|id| id.kind != branch::BranchKind::Stateless).map(|id| id.shard)
+}
+
 fn first_branch(via: &[u8]) -> Option<branch::BranchId> {
     let at = memchr::memmem::find(via, b"branch=")? + 7;
     let rest = &via[at..];

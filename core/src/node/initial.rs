@@ -52,10 +52,10 @@ impl<P: Pattern> Node<'_, P> {
     ) {
         let loop_hash = self.loop_hash(msg, valid, flow);
         let merge_hash = self.merge_hash(valid);
-        let merged = self.transactions.is_merged(merge_hash);
-        if merged || self.is_loop(msg, loop_hash) {
+        let looped = self.is_loop(msg, loop_hash);
+        if looped || self.transactions.is_merged(merge_hash) {
             self.stats.looped += 1;
-            let reason = if merged { "Request Merged" } else { "Loop Detected" };
+            let reason = if looped { "Loop Detected" } else { "Request Merged" };
             return self.answer(msg, flow, &Answer { status: 482, reason, headers: &[] }, out);
         }
         if valid.method == Method::Options && self.config.locals.is_me(&valid.uri) {
@@ -70,9 +70,8 @@ impl<P: Pattern> Node<'_, P> {
         match self.config.rules.verdict(&subject) {
             None => self.no_rule(&request, out),
             Some(Verdict::Reject { status, reason }) => {
-                let (status, reason) = (*status, Text::<128>::with(|t| t.put(reason)));
-                let reason = core::str::from_utf8(reason.as_bytes()).unwrap_or_default();
-                self.answer(msg, flow, &Answer { status, reason, headers: &[] }, out);
+                let (status, reason) = (*status, phrase(reason));
+                self.answer(msg, flow, &Answer { status, reason: as_str(&reason), headers: &[] }, out);
             }
             Some(Verdict::Relay) => self.relay(cx, &request, out),
             Some(Verdict::Dispatch(dispatch)) => {
@@ -127,7 +126,7 @@ impl<P: Pattern> Node<'_, P> {
                 Some(crate::wire::sip::auth::Credentials::Digest(digest)) => digest.username,
                 _ => b"",
             },
-            value: r.valid.uri.user.unwrap_or_default(),
+            value: how.value_header.as_ref().and_then(|n| r.msg.header_by_text(n)).map_or(b"", |h| h.value),
         };
         let invite = r.valid.method == Method::Invite;
         let rule = |set| SelectRule { set, algorithm: how.algorithm, limit: how.limit, new_call: invite };
@@ -144,10 +143,10 @@ impl<P: Pattern> Node<'_, P> {
             Err(why) => {
                 self.stats.no_target += 1;
                 let reason = match why {
-                    NoTarget::NoRoom => "Service Unavailable — Media Servers Busy",
-                    _ => "Service Unavailable — No Media Servers",
+                    NoTarget::NoRoom => phrase(b"Service Unavailable \xe2\x80\x94 Media Servers Busy"),
+                    _ => phrase(&self.config.no_target_reason),
                 };
-                self.answer_later(r.msg, r.flow, reason, out);
+                self.answer_later(r.msg, r.flow, as_str(&reason), out);
             }
         }
     }
@@ -286,7 +285,7 @@ impl<P: Pattern> Node<'_, P> {
             invite,
             plan,
             branches: [Branch::default(); BRANCHES_MAX],
-            kept: heapless::Vec::new(),
+            kept: crate::proxy::challenge::Kept::new(),
             closed: false,
         };
         let key = self.contexts.insert(context)?;
@@ -313,4 +312,15 @@ impl<P: Pattern> Node<'_, P> {
             self.dialog_ended(&Ended { answered_for: None, ..ended });
         }
     }
+}
+
+/// A reason phrase out of the configuration, which is borrowed while the node works on.
+pub(super) type Phrase = Text<128>;
+
+pub(super) fn phrase(text: &[u8]) -> Phrase {
+    Text::with(|t| t.put(text))
+}
+
+pub(super) fn as_str(phrase: &Phrase) -> &str {
+    core::str::from_utf8(phrase.as_bytes()).unwrap_or_default()
 }

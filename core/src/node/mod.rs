@@ -12,6 +12,7 @@ pub mod config;
 mod control;
 pub mod demux;
 pub mod event;
+mod fixed;
 mod initial;
 mod outcome;
 mod probe;
@@ -26,15 +27,16 @@ pub use action::{Action, Report, Subject};
 #[cfg(feature = "alloc")]
 pub use capacity::Capacity;
 pub use config::{Config, Identity, PingConfig};
-pub use control::{DialogView, TargetView};
+pub use control::{DialogView, Fill, TargetView};
 pub use event::Event;
+pub use fixed::FixedMemory;
 pub use pump::pump;
 pub use stats::Stats;
 
 use crate::dialog::Dialogs;
 use crate::dialog::layer::Ended;
 use crate::dispatcher::probe::ProbeSettingsError;
-use crate::dispatcher::{self, Dispatcher};
+use crate::dispatcher::{self, Dispatcher, TargetId};
 use crate::entropy::Entropy;
 use crate::machine::Cx;
 use crate::proxy::context::Context;
@@ -72,7 +74,7 @@ impl Bytes<'_> {
     }
 }
 
-/// The memory of a node.
+/// The memory of a node: from [`FixedMemory::lend`] without a heap, from [`Capacity::reserve`] with one, or row by row.
 pub struct Memory<'a> {
     /// Transactions.
     pub transactions: transactions::Memory<'a>,
@@ -108,7 +110,12 @@ pub struct Node<'a, P: 'static> {
     stats: Stats,
     closing: bool,
     ping_number: u32,
+    /// Targets that went down, and when their calls are no longer counted.
+    down: heapless::Vec<(TargetId, Instant), DOWN_MAX>,
 }
+
+/// Most targets whose fall is watched at once; the calls of others count until they end by themselves.
+const DOWN_MAX: usize = 16;
 
 /// What the transaction layer works with, borrowed from a node's fields.
 macro_rules! io {
@@ -151,6 +158,7 @@ impl<'a, P: Pattern> Node<'a, P> {
             stats: Stats::default(),
             closing: false,
             ping_number: 0,
+            down: heapless::Vec::new(),
         })
     }
 
@@ -172,6 +180,7 @@ impl<'a, P: Pattern> Node<'a, P> {
             self.contexts.next_deadline(),
             self.dialogs.next_deadline(),
             self.dispatcher.next_deadline(),
+            self.down.iter().map(|(_, at)| *at).min(),
         ]
         .into_iter()
         .flatten()
@@ -192,6 +201,18 @@ impl<'a, P: Pattern> Node<'a, P> {
         }
         if self.dispatcher.next_deadline().is_some_and(|d| d <= cx.now) {
             self.run_dispatcher(cx, out, |dispatcher, cx, out| dispatcher.expire(cx, out));
+        }
+        if let Some(i) = self.down.iter().position(|(_, at)| *at <= cx.now) {
+            let (target, _) = self.down.swap_remove(i);
+            self.uncount(target);
+        }
+    }
+
+    /// The calls of a target that stays down are over, as far as limits and loads go. Their dialogs stay: what is left
+    /// of them is still routed.
+    fn uncount(&mut self, target: TargetId) {
+        for _ in 0..self.dialogs.forget_target(target) {
+            self.dispatcher.call_ended(target);
         }
     }
 

@@ -1,12 +1,13 @@
 //! What comes of the branches of a request, and what the caller is told (RFC 3261 §16.7).
 
-use super::initial::Request;
+use super::initial::{Request, as_str, phrase};
 use super::reply::{Answer, subject};
 use super::{Action, Node, Out, Report, io};
 use crate::dialog::DialogEvent;
 use crate::dispatcher::{TargetId, TrafficFailure};
 use crate::machine::{Cx, Machine, Timed};
 use crate::proxy::StatusSet;
+use crate::proxy::challenge;
 use crate::proxy::context::Plan;
 use crate::proxy::fork::{self, BRANCHES_MAX, Failure};
 use crate::routing::Pattern;
@@ -15,13 +16,11 @@ use crate::transaction::layer::{Expired, Outcome, Owner};
 use crate::wire::sip::cseq::CSeq;
 use crate::wire::sip::header_name::HeaderName;
 use crate::wire::sip::msg::Msg;
+use crate::wire::sip::put::Writer;
 use crate::wire::sip::via::Via;
 
 /// A response, and our Via in it.
 type Received<'r, 'b> = (&'r Msg<'b>, &'r Via<'b>);
-
-/// What the caller hears when every target failed.
-const EXHAUSTED: &str = "All Media Servers Unavailable";
 
 impl<P: Pattern> Node<'_, P> {
     pub(super) fn transaction_expired(&mut self, cx: &mut Cx<'_>, expired: Expired, out: Out<'_>) {
@@ -206,7 +205,7 @@ impl<P: Pattern> Node<'_, P> {
                         let _ = failed.push(branch);
                     }
                 }
-                fork::Action::Forward => self.forward_up(cx, key, received, out),
+                fork::Action::Forward => self.forward_up(cx, key, &event, received, out),
                 fork::Action::Keep => self.keep(key, &event, received),
                 fork::Action::Cancel { branch } => {
                     let client = self.contexts.get(key).and_then(|c| c.branches.get(usize::from(branch))?.client);
@@ -224,7 +223,14 @@ impl<P: Pattern> Node<'_, P> {
     }
 
     /// Sends the response just received to the caller.
-    fn forward_up(&mut self, cx: &mut Cx<'_>, key: Key, received: Option<Received<'_, '_>>, out: Out<'_>) {
+    fn forward_up(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: Key,
+        event: &fork::Event<'_>,
+        received: Option<Received<'_, '_>>,
+        out: Out<'_>,
+    ) {
         let (Some((msg, via)), Some(context)) = (received, self.contexts.get(key)) else { return };
         let (server, dialog, initial, invite) = (context.server, context.dialog, context.initial, context.invite);
         let status = msg.status().unwrap_or_default();
@@ -237,12 +243,27 @@ impl<P: Pattern> Node<'_, P> {
                 // A provisional response ends no dialog.
                 let _ = self.dialogs.event(cx, dialog, DialogEvent::Provisional { to_tag });
             }
-            Some(dialog) if initial && invite => self.note_answered(cx, dialog, msg),
+            Some(dialog) if initial && invite => {
+                self.note_winner(cx, key, event, dialog);
+                self.note_answered(cx, dialog, msg);
+            }
             _ => self.note_final(cx, msg),
         }
         if let Some(len) = self.write_response(msg, via) {
             let bytes = &self.message.as_mut()[..len];
             self.transactions.respond(cx, &mut io!(self, out), server, status, bytes);
+        }
+    }
+
+    /// The call is carried by the target that answered it: with parallel branches, or when a target that was given up
+    /// answers late, that need not be the one tried last.
+    fn note_winner(&mut self, cx: &mut Cx<'_>, key: Key, event: &fork::Event<'_>, dialog: Key) {
+        let fork::Event::Response { branch, .. } = event else { return };
+        let Some(Plan::Dispatch(targets)) = self.contexts.get(key).map(|c| &c.plan) else { return };
+        let Some(id) = targets.get(usize::from(*branch)).copied() else { return };
+        let open = self.dialogs.get(dialog).filter(|d| d.state().answered_at().is_none());
+        if open.is_some_and(|d| d.target() != Some(id)) {
+            self.assign(cx, dialog, id);
         }
     }
 
@@ -267,13 +288,9 @@ impl<P: Pattern> Node<'_, P> {
     fn respond_kept(&mut self, cx: &mut Cx<'_>, key: Key, branch: u8, out: Out<'_>) {
         let Some(context) = self.contexts.get(key) else { return };
         let server = context.server;
-        let kept = context.kept.iter().find(|(b, _, _)| *b == branch);
-        let copied = kept.and_then(|(_, status, buf)| {
-            let bytes = self.messages.bytes(buf);
-            let room = self.message.as_mut().get_mut(..bytes.len())?;
-            room.copy_from_slice(bytes);
-            Some((*status, bytes.len()))
-        });
+        let mut writer = Writer::new(self.message.as_mut());
+        let status = challenge::write_kept(&context.kept, branch, &self.messages, &mut writer);
+        let copied = status.zip(writer.finish().map(<[u8]>::len));
         let relayed = matches!(context.plan, Plan::Relay(_));
         match copied {
             // RFC 3261 §16.7 step 6: a 503 speaks for one server, not for the way behind us.
@@ -292,10 +309,11 @@ impl<P: Pattern> Node<'_, P> {
         let Some(context) = self.contexts.get(key) else { return };
         let server = context.server;
         let dispatched = matches!(context.plan, Plan::Dispatch(_));
+        let all_failed = phrase(&self.config.all_failed_reason);
         let answer = match (dispatched && exhausted, status) {
             (true, _) => {
                 self.stats.exhausted += 1;
-                Answer { status: 503, reason: EXHAUSTED, headers: &[] }
+                Answer { status: 503, reason: as_str(&all_failed), headers: &[] }
             }
             (false, 503) => {
                 Answer { status: 503, reason: "Service Unavailable — Next Hop Not Reached", headers: &[] }

@@ -2,7 +2,7 @@
 
 use super::{Action, Node, Out, Report, hex, token};
 use crate::dispatcher::layer::EXPIRE_MAX;
-use crate::dispatcher::{Dispatcher, DispatcherAction, TargetId};
+use crate::dispatcher::{Dispatcher, DispatcherAction, Health, TargetId};
 use crate::machine::Cx;
 use crate::routing::Pattern;
 use crate::transaction::branch::{self, BranchId, BranchKind};
@@ -26,7 +26,12 @@ impl<P: Pattern> Node<'_, P> {
         for action in actions.0 {
             match action {
                 DispatcherAction::SendPing { target, sequence } => self.send_ping(cx, target, sequence, out),
-                DispatcherAction::StateChanged { target: id, .. } => {
+                DispatcherAction::StateChanged { target: id, to, .. } => {
+                    self.down.retain(|(target, _)| *target != id);
+                    if to == Health::Down {
+                        // Without room for it the calls count until they end by themselves.
+                        let _ = self.down.push((id, cx.now + self.config.down_grace));
+                    }
                     if let Some(target) = self.dispatcher.get(id) {
                         let target = target.uri().as_bytes();
                         out(Action::Report(Report::TargetChanged { target, change: action }));

@@ -56,7 +56,10 @@ impl<P: Pattern> Node<'_, P> {
     /// §8.2.7).
     fn to_tag(&self, msg: &Msg<'_>) -> [u8; 16] {
         let part = |name| msg.value(name).unwrap_or_default();
-        hex(self.hash.hash(&[b"to-tag", part(HeaderName::CallId), part(HeaderName::From), part(HeaderName::CSeq)]))
+        // The number alone, as the answer to a CANCEL has the tag of that to its INVITE (§9.2).
+        let cseq = part(HeaderName::CSeq);
+        let number = &cseq[..cseq.iter().position(|b| !b.is_ascii_digit()).unwrap_or(cseq.len())];
+        hex(self.hash.hash(&[b"to-tag", part(HeaderName::CallId), part(HeaderName::From), number]))
     }
 
     /// Writes an answer into `self.message`; gives its length.

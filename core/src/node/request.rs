@@ -57,9 +57,14 @@ impl<P: Pattern> Node<'_, P> {
                 return;
             }
             Err(invalid) => {
-                let headers = [(HeaderName::Unsupported, invalid.unsupported.unwrap_or_default())];
-                let headers = &headers[..usize::from(invalid.unsupported.is_some())];
-                let answer = Answer { status: invalid.status, reason: invalid.reason, headers };
+                // Of a 420 as many as there is room for: the sender learns of the rest when it tries again.
+                let headers: heapless::Vec<_, 8> = msg
+                    .headers_named(HeaderName::ProxyRequire)
+                    .filter(|h| invalid.unsupported.is_some() && !h.value.is_empty())
+                    .map(|h| (HeaderName::Unsupported, h.value))
+                    .take(8)
+                    .collect();
+                let answer = Answer { status: invalid.status, reason: invalid.reason, headers: &headers };
                 return self.answer(msg, flow, &answer, out);
             }
         };

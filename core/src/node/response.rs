@@ -120,7 +120,7 @@ impl<P: Pattern> Node<'_, P> {
         let Some((key, _)) = self.dialogs.find(call_id, tag(HeaderName::From), tag(HeaderName::To)) else { return };
         let event = match (cseq.method, status) {
             (Method::Bye, _) => DialogEvent::ByeAnswered { status },
-            (_, 200..=299) => DialogEvent::SessionRefreshed { expires_s: session_interval(msg) },
+            (_, 200..=299) => DialogEvent::SessionRefreshed { expires_s: self.session_interval(msg) },
             _ => return,
         };
         if let Some(ended) = self.dialogs.event(cx, key, event) {
@@ -140,8 +140,16 @@ impl<P: Pattern> Node<'_, P> {
             from: from.uri,
             to: to.uri,
         };
-        self.dialogs.answered(cx, dialog, &names, session_interval(msg));
+        let interval = self.session_interval(msg);
+        self.dialogs.answered(cx, dialog, &names, interval);
         self.stats.calls_answered += u64::from(first);
+    }
+
+    /// How long the session lasts that a 2xx sets up or refreshes, late refreshes allowed for.
+    fn session_interval(&self, msg: &Msg<'_>) -> Option<u32> {
+        let expires = msg.value(HeaderName::SessionExpires).and_then(|v| Some(SessionExpires::parse(v).ok()?.delta_s));
+        let grace_s = u32::try_from(self.config.session_grace.as_secs()).unwrap_or(u32::MAX);
+        session_timer::response(None, false, expires).expires_s.map(|s| s.saturating_add(grace_s))
     }
 
     /// Sends a response on by its Vias alone (RFC 3261 §16.7 step 9, §16.11).
@@ -184,9 +192,4 @@ fn second_via<'b>(msg: &Msg<'b>, top: &Via<'_>) -> Option<Via<'b>> {
         Some(at) => Via::parse_at(msg.value(HeaderName::Via)?, at).ok(),
         None => Via::parse(msg.headers_named(HeaderName::Via).nth(1)?.value).ok(),
     }
-}
-
-fn session_interval(msg: &Msg<'_>) -> Option<u32> {
-    let expires = msg.value(HeaderName::SessionExpires).and_then(|v| Some(SessionExpires::parse(v).ok()?.delta_s));
-    session_timer::response(None, false, expires).expires_s
 }

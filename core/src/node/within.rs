@@ -111,7 +111,7 @@ impl<P: Pattern> Node<'_, P> {
             branch: branch.as_bytes(),
             record_route: self.config.record_route.filter(|_| records_route(r.valid.method)),
             strip: Strip::default(),
-            request_uri: None,
+            max_forwards: self.config.max_forwards,
         };
         let sent_by = Text::with(|t| t.put_host_port(egress.advertised));
         let mut draft = Draft::new(r.msg);

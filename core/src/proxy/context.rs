@@ -64,7 +64,7 @@ pub struct Context {
     /// Branches, by number.
     pub branches: [Branch; BRANCHES_MAX],
     /// The responses kept from branches, as they would be forwarded.
-    pub kept: heapless::Vec<(u8, u16, Buf), BRANCHES_MAX>,
+    pub kept: super::challenge::Kept,
     /// Set when nothing of it is needed any more.
     pub closed: bool,
 }

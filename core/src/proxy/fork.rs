@@ -231,8 +231,8 @@ impl Fork {
             }
             return;
         }
-        // RFC 3261 §16.7 step 5: 6xx ends the search, and so does a final answer to one who cancelled.
-        if status >= 600 {
+        // RFC 3261 §16.7 step 5: 6xx ends the search, unless the operator names it among the failures of a target.
+        if status >= 600 && !advance.contains(status) {
             self.wind_down(cx.now, out);
         }
         if !self.cancelled && self.order == Order::Serial && advance.contains(status) && self.start_next(cx.now, out) {
@@ -243,7 +243,7 @@ impl Fork {
         }
     }
 
-    /// RFC 3261 §16.7 step 6: chooses among the final responses.
+    /// RFC 3261 §16.7 step 6: chooses among the final responses. Those that only say that a target failed come last.
     fn respond<S: Sink<Action>>(&mut self, advance: &StatusSet, out: &mut S) {
         self.answered = true;
         self.deadline = None;
@@ -258,12 +258,11 @@ impl Fork {
             _ => None,
         });
         // Of equals the last one: the freshest word.
-        let best = ended.min_by_key(|(i, status, kept)| (rank(*status), !*kept, BRANCHES_MAX - i));
+        let best =
+            ended.min_by_key(|(i, status, kept)| (advance.contains(*status), rank(*status), !*kept, BRANCHES_MAX - i));
         out.emit(match best {
-            Some((_, status, _)) if self.cancelled && matches!(status, 408 | 503) => {
-                Action::RespondLocal { status: 487, exhausted: false }
-            }
-            Some((_, status, _)) if self.order == Order::Serial && advance.contains(status) => {
+            Some((_, 408 | 503, _)) if self.cancelled => Action::RespondLocal { status: 487, exhausted: false },
+            Some((_, status, _)) if !self.cancelled && advance.contains(status) => {
                 Action::RespondLocal { status, exhausted: true }
             }
             Some((i, _, true)) => Action::RespondKept { branch: i as u8 },
@@ -322,9 +321,8 @@ impl Fork {
             return;
         }
         self.deadline = None;
-        let winding_down = self.answered || self.cancelled;
-        if !winding_down {
-            // RFC 3261 §16.8: Timer C. What answered provisionally is cancelled, the caller gets 408.
+        if !self.answered {
+            // RFC 3261 §16.8: Timer C. What answered provisionally is cancelled, the rest counts as a 408.
             self.cancel_pending(out);
         }
         for b in &mut self.branches {
@@ -334,9 +332,7 @@ impl Fork {
         }
         self.branches.retain(|b| b.phase != Phase::Waiting);
         if !self.answered {
-            self.answered = true;
-            let status = if self.cancelled { 487 } else { 408 };
-            out.emit(Action::RespondLocal { status, exhausted: false });
+            self.respond(&StatusSet::default(), out);
         }
     }
 }
@@ -366,6 +362,9 @@ impl Machine for Fork {
                 for _ in 0..targets.min(BRANCHES_MAX) {
                     // Bounded by BRANCHES_MAX, which is the capacity.
                     let _ = self.branches.push(waiting);
+                }
+                if self.branches.is_empty() {
+                    return self.respond(&StatusSet::default(), out);
                 }
                 while self.start_next(cx.now, out) && self.order == Order::Parallel {}
             }

@@ -12,15 +12,12 @@ use crate::wire::sip::option_tags::Tokens;
 use crate::wire::sip::put::{Put, Text};
 use crate::wire::sip::stamp::ViaStamp;
 use crate::wire::sip::transport::Transport;
-use crate::wire::sip::via::Via;
+use crate::wire::sip::via::{Rport, Via};
 
 /// The late value that is the transport of our Via.
 pub const LATE_TRANSPORT: u8 = 0;
 /// The late value that is the `sent-by` of our Via.
 pub const LATE_SENT_BY: u8 = 1;
-/// `Max-Forwards` of a request that had none.
-pub const DEFAULT_MAX_FORWARDS: u8 = 10;
-
 /// What Record-Route holds besides the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordRoute {
@@ -69,8 +66,8 @@ pub struct Forwarding<'f> {
     pub record_route: Option<RecordRoute>,
     /// What is not offered to the target.
     pub strip: Strip,
-    /// A Request-URI to put in place of the one that came.
-    pub request_uri: Option<&'f [u8]>,
+    /// `Max-Forwards` if the request has none.
+    pub max_forwards: u8,
 }
 
 /// Adds the edits of RFC 3261 §16.6 to `draft`.
@@ -101,10 +98,18 @@ where
         let range = via_at + range.start..via_at + range.end;
         draft.replace(range, |i| i.put(text))?;
     }
+    // RFC 3261 §18.2.2: over a stream the response goes back on the connection of the request. The Via says which one, for
+    // responses that have no transaction here.
+    if how.ingress.transport.is_reliable() && valid.via.rport == Rport::Absent {
+        draft.insert(via_at + valid.via.span.end, |i| {
+            i.put(b";rport=");
+            i.put_number(u64::from(how.source.port()));
+        })?;
+    }
     // Step 3.
     match (msg.header(HeaderName::MaxForwards), valid.max_forwards) {
         (Some(h), Some(n)) => draft.replace(h.span.value(), |i| i.put_number(u64::from(n.saturating_sub(1))))?,
-        _ => draft.insert_header(None, HeaderName::MaxForwards, |i| i.put_number(u64::from(DEFAULT_MAX_FORWARDS)))?,
+        _ => draft.insert_header(None, HeaderName::MaxForwards, |i| i.put_number(u64::from(how.max_forwards)))?,
     }
     // Step 4.
     if let Some(rr) = how.record_route {
@@ -112,9 +117,6 @@ where
     }
     // Step 6.
     routes.edit(msg, draft)?;
-    if let (Some(uri), Some(range)) = (how.request_uri, msg.request_uri_range()) {
-        draft.replace(range, |i| i.borrowed(uri))?;
-    }
     strip(draft, how.strip)?;
     // Step 9: a stream needs Content-Length, and a datagram is the clearer for it.
     if msg.header(HeaderName::ContentLength).is_none() {

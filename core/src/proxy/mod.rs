@@ -1,5 +1,6 @@
 //! The stateful proxy (RFC 3261 §16): what is checked, where a request goes, which response comes back.
 
+pub mod challenge;
 pub mod context;
 pub mod fork;
 pub mod forward;

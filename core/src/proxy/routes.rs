@@ -75,11 +75,16 @@ impl<'b> RouteSet<'b> {
             }
         }
         set.strict_before = set.count > 0 && uri.is_loose_router() && uri.user.is_none() && locals.is_me(uri);
+        let ours = |e: &Element<'b>| Uri::parse(e.uri).ok().filter(|u| locals.is_me(u));
         if set.strict_before {
+            // §16.4: the last element becomes the Request-URI. A second one of ours, of a double Record-Route, goes too.
             set.egress = locals.named(uri);
+            if let Some(second) = set.first.first().filter(|_| set.count > 1).and_then(ours) {
+                set.own = 1;
+                set.egress = locals.named(&second);
+            }
             return Ok(set);
         }
-        let ours = |e: &Element<'b>| Uri::parse(e.uri).ok().filter(|u| locals.is_me(u));
         if let Some(top) = set.first.first().and_then(ours) {
             set.own = 1;
             set.egress = locals.named(&top);
@@ -103,7 +108,7 @@ impl<'b> RouteSet<'b> {
     pub fn next_hop(&self) -> Option<(&'b [u8], bool)> {
         if self.strict_before {
             // The last element becomes the Request-URI; what is before it stays the route set.
-            return if self.count > 1 { self.first.first().map(|e| (e.uri, !e.loose)) } else { None };
+            return self.first.get(self.own).filter(|_| self.count > self.own + 1).map(|e| (e.uri, !e.loose));
         }
         self.first.get(self.own).map(|e| (e.uri, !e.loose))
     }
@@ -118,13 +123,7 @@ impl<'b> RouteSet<'b> {
     where
         'b: 'e,
     {
-        if self.strict_before {
-            if let Some(last) = self.last {
-                draft.delete(Self::removal_of_last(&last, msg))?;
-            }
-        } else {
-            self.remove_own(draft)?;
-        }
+        self.remove(msg, draft)?;
         if let Some((next, true)) = self.next_hop() {
             // RFC 3261 §16.6 step 6: the strict router's URI goes into the Request-URI, which goes to the end of the
             // route set.
@@ -134,9 +133,6 @@ impl<'b> RouteSet<'b> {
                 i.borrowed(target);
                 i.put(b">");
             })?;
-            if let Some(e) = self.first.get(self.own) {
-                draft.delete(Self::removal_of_first(e))?;
-            }
             if let Some(range) = msg.request_uri_range() {
                 draft.replace(range, |i| i.borrowed(next))?;
             }
@@ -146,22 +142,32 @@ impl<'b> RouteSet<'b> {
         Ok(())
     }
 
-    fn remove_own(&self, draft: &mut Draft<'_, '_, '_>) -> Result<(), EditError> {
-        match (self.own, self.first.as_slice()) {
-            (2, [a, b, ..]) if a.line == b.line && b.behind > b.end => draft.delete(a.start..b.behind),
-            (2, [a, b, ..]) if a.line == b.line => draft.delete(a.line.0..a.line.1),
-            (2, [a, b, ..]) => {
-                draft.delete(Self::removal_of_first(a))?;
-                draft.delete(Self::removal_of_first(b))
+    /// Deletes the elements that go: those at the top that are ours, the strict router that comes next, and the last one
+    /// where it becomes the Request-URI.
+    fn remove(&self, msg: &Msg<'b>, draft: &mut Draft<'_, 'b, '_>) -> Result<(), EditError> {
+        let strict_next = self.next_hop().is_some_and(|(_, strict)| strict);
+        let top = self.first.get(..self.own + usize::from(strict_next)).unwrap_or_default();
+        let last = self.last.filter(|_| self.strict_before);
+        let mut rest = top;
+        while let Some(first) = rest.first() {
+            // Elements of one field are neighbours, and go in one piece.
+            let (same, others) = rest.split_at(rest.iter().take_while(|e| e.line == first.line).count());
+            rest = others;
+            let end = same.last().map_or(first.end, |e| e.behind);
+            let through = same.last().is_none_or(|e| e.behind == e.end);
+            let meets_last = last.is_some_and(|l| l.line == first.line && l.start == next_start(msg, end));
+            if through || meets_last {
+                draft.delete(first.line.0..first.line.1)?;
+            } else {
+                draft.delete(first.start..end)?;
             }
-            (1, [a, ..]) => draft.delete(Self::removal_of_first(a)),
+        }
+        match last {
+            Some(last) if !top.iter().any(|e| e.line == last.line && next_start(msg, e.behind) == last.start) => {
+                draft.delete(Self::removal_of_last(&last, msg))
+            }
             _ => Ok(()),
         }
-    }
-
-    /// What goes when the first element of its field goes.
-    fn removal_of_first(e: &Element<'_>) -> Range<usize> {
-        if e.behind > e.end { e.start..e.behind } else { e.line.0..e.line.1 }
     }
 
     fn removal_of_last(e: &Element<'_>, msg: &Msg<'_>) -> Range<usize> {
@@ -172,4 +178,10 @@ impl<'b> RouteSet<'b> {
         let comma = before.iter().rposition(|b| *b == b',').unwrap_or(0);
         e.value.0 + comma..e.end
     }
+}
+
+/// Where the element behind a comma begins.
+fn next_start(msg: &Msg<'_>, behind: usize) -> usize {
+    let rest = msg.bytes().get(behind..).unwrap_or_default();
+    behind + rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')).count()
 }

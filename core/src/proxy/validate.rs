@@ -7,6 +7,7 @@ use crate::wire::sip::header_name::HeaderName;
 use crate::wire::sip::method::Method;
 use crate::wire::sip::msg::{Header, Msg};
 use crate::wire::sip::name_addr::NameAddr;
+use crate::wire::sip::scan;
 use crate::wire::sip::uri::Uri;
 use crate::wire::sip::via::Via;
 
@@ -40,7 +41,7 @@ pub struct Invalid<'b> {
     pub status: u16,
     /// The reason phrase, which says what is wrong.
     pub reason: &'static str,
-    /// For 420: the option tags that are not understood.
+    /// For 420: the option tags that are not understood, of the first `Proxy-Require`.
     pub unsupported: Option<&'b [u8]>,
 }
 
@@ -83,17 +84,14 @@ pub fn validate<'b>(msg: &Msg<'b>) -> Result<Valid<'b>, Invalid<'b>> {
     }
     let max_forwards = match msg.value(HeaderName::MaxForwards) {
         None => None,
-        Some(digits) => Some(
-            core::str::from_utf8(digits)
-                .ok()
-                .and_then(|d| d.parse::<u8>().ok())
-                .ok_or(bad("Malformed Max-Forwards"))?,
-        ),
+        Some(digits) => {
+            Some(scan::number(digits).and_then(|n| u8::try_from(n).ok()).ok_or(bad("Malformed Max-Forwards"))?)
+        }
     };
-    if max_forwards == Some(0) && method != Method::Ack {
+    if max_forwards == Some(0) {
         return Err(Invalid { status: 483, reason: "Too Many Hops", unsupported: None });
     }
-    if let Some(tags) = msg.value(HeaderName::ProxyRequire).filter(|t| !t.is_empty())
+    if let Some(tags) = msg.headers_named(HeaderName::ProxyRequire).map(|h| h.value).find(|t| !t.is_empty())
         && !matches!(method, Method::Ack | Method::Cancel)
     {
         return Err(Invalid { status: 420, reason: "Bad Extension", unsupported: Some(tags) });

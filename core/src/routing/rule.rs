@@ -68,6 +68,8 @@ pub struct Dispatch {
     pub fallback: Option<u32>,
     /// Most targets tried for one request.
     pub limit: u8,
+    /// The header field whose value the algorithm `value-hash` takes.
+    pub value_header: Option<Str>,
 }
 
 /// Conditions, all of which must hold, and what follows.

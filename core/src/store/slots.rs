@@ -26,6 +26,7 @@ enum Row<'a, T> {
         slots: &'a mut [T],
         used: usize,
     },
+    Vec(&'a mut heapless::vec::VecView<T>),
     #[cfg(feature = "alloc")]
     Reserved {
         slots: Vec<T>,
@@ -44,6 +45,13 @@ impl<'a, T> Slots<'a, T> {
         Self(Row::Lent { slots: &mut slots[..capacity], used: 0 })
     }
 
+    /// Slots in a vector of fixed capacity lent by the caller. What it holds is dropped. An empty one in a `static` is all
+    /// zero bits, which take no room in the image of a program.
+    pub(crate) fn vec(slots: &'a mut heapless::vec::VecView<T>) -> Self {
+        slots.clear();
+        Self(Row::Vec(slots))
+    }
+
     /// `capacity` slots (at most 2³²-1) on the heap, all reserved now.
     #[cfg(feature = "alloc")]
     #[must_use]
@@ -56,6 +64,7 @@ impl<'a, T> Slots<'a, T> {
     pub fn capacity(&self) -> usize {
         match &self.0 {
             Row::Lent { slots, .. } => slots.len(),
+            Row::Vec(slots) => slots.capacity().min(CAPACITY_MAX),
             #[cfg(feature = "alloc")]
             Row::Reserved { capacity, .. } => *capacity,
         }
@@ -65,6 +74,7 @@ impl<'a, T> Slots<'a, T> {
     pub(crate) fn used(&self) -> &[T] {
         match &self.0 {
             Row::Lent { slots, used } => &slots[..*used],
+            Row::Vec(slots) => slots,
             #[cfg(feature = "alloc")]
             Row::Reserved { slots, .. } => slots,
         }
@@ -74,6 +84,7 @@ impl<'a, T> Slots<'a, T> {
     pub(crate) fn used_mut(&mut self) -> &mut [T] {
         match &mut self.0 {
             Row::Lent { slots, used } => &mut slots[..*used],
+            Row::Vec(slots) => slots,
             #[cfg(feature = "alloc")]
             Row::Reserved { slots, .. } => slots,
         }
@@ -90,6 +101,7 @@ impl<'a, T> Slots<'a, T> {
                 }
                 None => Err(value),
             },
+            Row::Vec(slots) => slots.push(value).map(|()| slots.len() - 1),
             #[cfg(feature = "alloc")]
             Row::Reserved { slots, capacity } => {
                 if slots.len() >= *capacity {
@@ -112,6 +124,11 @@ impl<'a, T> Slots<'a, T> {
             Row::Lent { slots, used } => {
                 slots[..n].fill(T::default());
                 *used = n;
+            }
+            Row::Vec(slots) => {
+                slots.clear();
+                // It holds as many as its capacity.
+                let _ = slots.resize(n, T::default());
             }
             #[cfg(feature = "alloc")]
             Row::Reserved { slots, capacity } => {
@@ -149,6 +166,15 @@ mod tests {
     fn fill_overwrites_what_was_lent() {
         let mut memory = [7u64; 4];
         let mut slots = Slots::lent(&mut memory);
+        slots.fill(3);
+        assert_eq!(slots.used(), [0, 0, 0]);
+    }
+
+    #[test]
+    fn slots_in_a_vector_fill_to_capacity() {
+        let mut memory = heapless::Vec::<_, 5>::from_slice(&[7; 3]).unwrap();
+        fills_to_capacity_and_no_further(Slots::vec(&mut memory), 5);
+        let mut slots = Slots::vec(&mut memory);
         slots.fill(3);
         assert_eq!(slots.used(), [0, 0, 0]);
     }

@@ -682,6 +682,12 @@ impl<'a> Transactions<'a> {
         (self.servers.capacity(), self.clients.capacity())
     }
 
+    /// Whether no index names a transaction, as it has to be while there is none.
+    #[cfg(test)]
+    pub(crate) fn indexes_are_empty(&self) -> bool {
+        self.index.is_empty() && self.merged.is_empty()
+    }
+
     /// Transactions at the worst moment so far: server, client.
     pub fn high_water(&self) -> (usize, usize) {
         (self.servers.high_water(), self.clients.high_water())

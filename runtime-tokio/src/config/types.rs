@@ -57,8 +57,9 @@ section! { default
     struct Node {
         /// Its name in logs and lists.
         name: String = "trunkline".to_owned();
-        /// Threads that handle calls, each with its own sockets. 0: one a processor.
-        shards: u16 = 0, in 0..=256;
+        /// Threads that handle calls, each with its own sockets. One carries some ten thousand calls a second, and hands
+        /// nothing over to others. 0: one a processor.
+        shards: u16 = 1, in 0..=64;
         /// Value of Server in our own responses; empty: none is sent.
         server_header: String = "VoIP-Platform".to_owned();
         /// Value of User-Agent in our own requests; empty: none is sent.
@@ -133,7 +134,7 @@ section! { default
         /// Dialogs.
         dialogs: u32 = 131_072, in 16..=16_777_216;
         /// Branches that one request is sent to, one after another or at once.
-        branches: u16 = 8, in 1..=64;
+        branches: u16 = 8, in 1..=8;
         /// Targets over all sets.
         targets: u32 = 4_096, in 1..=65_536;
     }
@@ -184,8 +185,6 @@ section! { default
     struct SessionTimer {
         /// A shorter Session-Expires is answered 422 with this Min-SE. At least 90 s (RFC 4028 §4).
         min_se: Duration = Duration::from_secs(90), in 90_000..=86_400_000;
-        /// Session-Expires that is added to an INVITE without one. Left out: none is added.
-        session_expires: Option<Duration> = None, in 90_000..=86_400_000, eg "\"1800s\"";
     }
 }
 
@@ -197,7 +196,7 @@ section! { default
         /// Responses after which the next target is tried. All others pass to the caller.
         failover_codes: Vec<Code> = vec![Code::One(408), Code::Class(5)];
         /// Targets that one call is tried on, the first one counted. 1: no failover.
-        limit: u16 = 8, in 1..=64;
+        limit: u16 = 8, in 1..=8;
         /// Whether new calls avoid a target from the first call on that it did not answer, until it answers a ping.
         suspect_on_failure: bool = true;
         /// Reason phrase of the 503 when no target can take a call.
@@ -225,8 +224,8 @@ section! { default
         interval: Duration = Duration::from_secs(10), in 100..=3_600_000;
         /// A ping that is not answered by then has failed. Less than the interval: one ping is out at a time.
         timeout: Duration = Duration::from_secs(4), in 50..=3_600_000;
-        /// The first ping of each target is put off by a random part of this, so that they do not go out together.
-        jitter: Duration = Duration::ZERO, in 0..=3_600_000;
+        /// Whether the first pings are spread by chance over one interval, so that many targets are not pinged together.
+        jitter: bool = false;
         /// Failures in a row after which a target is down.
         probing_threshold: u16 = 3, in 1..=1_000;
         /// Good answers in a row after which it is up again.

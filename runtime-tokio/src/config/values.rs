@@ -26,9 +26,9 @@ names! {
         Error = "error",
         /// Also what an operator should look at.
         Warn = "warn",
-        /// Also starts, stops and changes of state.
+        /// Also one line a request, starts, stops and changes of state.
         Info = "info",
-        /// Also one line a request.
+        /// Also where each request goes, and answers made here.
         Debug = "debug",
         /// Everything, whole messages too.
         Trace = "trace",

@@ -1,25 +1,10 @@
 //! Calls from INVITE to BYE.
 
-use std::string::String;
 use std::time::Duration;
 use std::vec::Vec;
 
 use super::world::*;
 use crate::wire::sip::transport::Transport;
-
-/// A request within the dialog that `ok` (the caller's 200) set up.
-fn within(method: &str, ok: &Sent, n: u32, cseq: u32) -> String {
-    let routes: Vec<_> = ok.text.lines().filter_map(|l| l.strip_prefix("Record-Route: ")).rev().collect();
-    let routes: String = routes.iter().map(|r| std::format!("Route: {r}\r\n")).collect();
-    std::format!(
-        "{method} sip:2000@{} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER};branch=z9hG4bKd{n}{cseq}{method}\r\nMax-Forwards: 70\r\n{routes}\
-         {}\r\n{}\r\n{}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n",
-        TARGETS[0],
-        ok.line("From:"),
-        ok.line("To:"),
-        ok.line("Call-ID:"),
-    )
-}
 
 #[test]
 fn one_call_from_invite_to_bye() {
@@ -42,10 +27,10 @@ fn one_call_from_invite_to_bye() {
     let ok = only(w.udp(TARGETS[0], forwarded.answer("200 OK", "bo", "Contact: <sip:2000@203.0.113.1:5060>\r\n")));
     assert!(ok.text.starts_with("SIP/2.0 200 OK\r\n"));
 
-    let ack = only(w.udp(CALLER, within("ACK", &ok, 1, 1)));
+    let ack = only(w.udp(CALLER, from_caller("ACK", &ok, 1, 1)));
     assert_eq!(ack.to, TARGETS[0].parse().unwrap());
     assert!(!ack.has("Route:"));
-    let bye = only(w.udp(CALLER, within("BYE", &ok, 1, 2)));
+    let bye = only(w.udp(CALLER, from_caller("BYE", &ok, 1, 2)));
     assert_eq!(bye.to, TARGETS[0].parse().unwrap());
     let bye_ok = only(w.udp(TARGETS[0], bye.answer("200 OK", "", "")));
     assert_eq!(bye_ok.to, CALLER.parse().unwrap());
@@ -176,7 +161,7 @@ fn cancel_that_loses_the_race_leaves_the_call_up() {
     w.udp(CALLER, cancel);
     let ok = only(w.udp(TARGETS[0], forwarded.answer("200 OK", "bo", "")));
     assert!(ok.text.starts_with("SIP/2.0 200 OK"));
-    let bye = only(w.udp(CALLER, within("BYE", &ok, 1, 2)));
+    let bye = only(w.udp(CALLER, from_caller("BYE", &ok, 1, 2)));
     assert_eq!(bye.to, TARGETS[0].parse().unwrap());
 }
 

@@ -21,8 +21,11 @@ use crate::transaction::Timers;
 use crate::wire::sip::transport::Transport;
 
 pub(super) const US: &str = "192.0.2.1:5060";
+pub(super) const US6: &str = "[2001:db8::1]:5060";
 pub(super) const CALLER: &str = "198.51.100.7:5062";
 pub(super) const TARGETS: [&str; 3] = ["203.0.113.1:5060", "203.0.113.2:5060", "203.0.113.3:5060"];
+
+pub(super) const CAPACITY: Capacity = Capacity { transactions: 64, contexts: 32, dialogs: 64, targets: 16, sets: 4 };
 
 /// Matches a text that it is part of.
 #[derive(Clone, Debug)]
@@ -40,6 +43,7 @@ pub(super) struct Sent {
     pub(super) at_ms: u64,
     pub(super) to: SocketAddr,
     pub(super) transport: Transport,
+    pub(super) listener: u8,
     pub(super) text: String,
 }
 
@@ -83,14 +87,23 @@ pub(super) struct World {
 pub(super) const START: Instant = Instant::from_millis(1_000_000);
 
 pub(super) fn listeners() -> Vec<Listener> {
-    let addr: SocketAddr = US.parse().unwrap();
-    [Transport::Udp, Transport::Tcp].map(|transport| Listener { transport, bound: addr, advertised: addr }).to_vec()
+    [(US, Transport::Udp), (US, Transport::Tcp), (US6, Transport::Udp), (US6, Transport::Tcp)]
+        .map(|(addr, transport)| {
+            let addr: SocketAddr = addr.parse().unwrap();
+            Listener { transport, bound: addr, advertised: addr }
+        })
+        .to_vec()
 }
 
-/// Every INVITE to set 1, everything else where its Request-URI says.
+/// UDP and TCP over IPv4, then over IPv6. Every INVITE to set 1, everything else where its Request-URI says.
 pub(super) fn config() -> Config<Contains> {
+    config_by(Algorithm::Serial)
+}
+
+/// The same, with targets chosen by that algorithm.
+pub(super) fn config_by(algorithm: Algorithm) -> Config<Contains> {
     let method = |names: &[&'static str]| Condition::Method(names.iter().map(|n| (*n).into()).collect());
-    let dispatch = Dispatch { set: 1, algorithm: Algorithm::Serial, fallback: None, limit: 8 };
+    let dispatch = Dispatch { set: 1, algorithm, fallback: None, limit: 8, value_header: None };
     let rules = std::vec![
         Rule { when: List::from(std::vec![method(&["INVITE", "SUBSCRIBE"])]), then: Verdict::Dispatch(dispatch) },
         Rule { when: List::from(std::vec![method(&["NOTIFY", "INFO", "UPDATE", "PRACK"])]), then: Verdict::Relay },
@@ -113,19 +126,24 @@ pub(super) fn config() -> Config<Contains> {
         server: "VoIP-Platform".into(),
         udp_max: 1_300,
         retry_after_s: 5,
+        max_forwards: 10,
+        no_target_reason: "Service Unavailable — No Media Servers".into(),
+        all_failed_reason: "All Media Servers Unavailable".into(),
+        session_grace: Duration::from_secs(180),
+        down_grace: Duration::from_secs(10),
     }
 }
 
 impl World {
     pub(super) fn new() -> Self {
-        Self::with(config(), &Capacity { transactions: 64, contexts: 32, dialogs: 64, targets: 16, sets: 4 })
+        Self::set_up(config())
+    }
+
+    pub(super) fn set_up(config: Config<Contains>) -> Self {
+        Self::with(config, &CAPACITY)
     }
 
     pub(super) fn with(config: Config<Contains>, capacity: &Capacity) -> Self {
-        let identity = Identity { shard: 0, secret: *b"a secret of node" };
-        let node = Node::new(capacity.reserve(), config, identity).unwrap();
-        let mut world =
-            Self { node, entropy: SeededEntropy::new(1), now: START, reports: Vec::new(), sent: Vec::new() };
         let uris: Vec<String> = TARGETS.iter().map(|t| std::format!("sip:{t}")).collect();
         let targets: Vec<_> = TARGETS
             .iter()
@@ -136,10 +154,23 @@ impl World {
                 ..TargetConfig::new(1, uri, t.parse().unwrap())
             })
             .collect();
-        let sets = [SetConfig { id: 1, fallback: None }];
-        let mut cx = Cx { now: world.now, entropy: &mut world.entropy };
-        world.node.reload_targets(&mut cx, &sets, &targets).unwrap();
+        Self::with_targets(config, capacity, &targets)
+    }
+
+    pub(super) fn with_targets(config: Config<Contains>, capacity: &Capacity, targets: &[TargetConfig<'_>]) -> Self {
+        let identity = Identity { shard: 0, secret: *b"a secret of node" };
+        let node = Node::new(capacity.reserve(), config, identity).unwrap();
+        let mut world =
+            Self { node, entropy: SeededEntropy::new(1), now: START, reports: Vec::new(), sent: Vec::new() };
+        world.reload(targets);
         world
+    }
+
+    /// Puts other targets in place of those of set 1.
+    pub(super) fn reload(&mut self, targets: &[TargetConfig<'_>]) {
+        let sets = [SetConfig { id: 1, fallback: None }];
+        let mut cx = Cx { now: self.now, entropy: &mut self.entropy };
+        self.node.reload_targets(&mut cx, &sets, targets).unwrap();
     }
 
     pub(super) fn event(&mut self, event: Event<'_>) {
@@ -150,15 +181,18 @@ impl World {
                 at_ms: at.as_millis() - START.as_millis(),
                 to: flow.peer,
                 transport: flow.transport,
-                text: String::from_utf8(bytes.to_vec()).unwrap(),
+                listener: flow.listener.0,
+                text: String::from_utf8_lossy(bytes).into_owned(),
             }),
             Action::Report(report) => reports.push(std::format!("{report:?}")),
         });
     }
 
+    /// The path from a peer to the listener of its transport and address family.
     pub(super) fn flow(from: &str, transport: Transport) -> Flow {
-        let listener = ListenerId(u8::from(transport == Transport::Tcp));
-        Flow { listener, transport, peer: from.parse().unwrap(), connection: None }
+        let peer: SocketAddr = from.parse().unwrap();
+        let listener = ListenerId(u8::from(transport == Transport::Tcp) + 2 * u8::from(peer.is_ipv6()));
+        Flow { listener, transport, peer, connection: None }
     }
 
     /// A datagram from a peer; what the node sends on it.
@@ -167,7 +201,6 @@ impl World {
         self.take()
     }
 
-    #[expect(dead_code)]
     pub(super) fn tcp(&mut self, from: &str, text: impl AsRef<[u8]>) -> Vec<Sent> {
         self.event(Event::Received { flow: Self::flow(from, Transport::Tcp), bytes: text.as_ref() });
         self.take()
@@ -196,7 +229,7 @@ impl World {
         self.take()
     }
 
-    /// Lets time pass until nothing is left of any call.
+    /// Lets time pass until nothing is left of any request.
     pub(super) fn settle(&mut self) -> Vec<Sent> {
         let sent = self.wait(Duration::from_secs(400));
         for fill in self.node.fill() {
@@ -204,7 +237,35 @@ impl World {
                 assert_eq!(fill.used, 0, "{} are left", fill.what);
             }
         }
+        assert!(self.node.transactions.indexes_are_empty(), "an index holds what its table does not");
         sent
+    }
+
+    /// How many calls each target carries.
+    pub(super) fn loads(&self) -> Vec<u32> {
+        self.node.targets().map(|(_, t)| t.load().total()).collect()
+    }
+
+    pub(super) fn dialogs(&self) -> usize {
+        self.node.fill()[3].used
+    }
+}
+
+/// Whatever a test did, nothing of it may stay for ever.
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let mut cx = Cx { now: self.now, entropy: &mut self.entropy };
+        self.node.dispatcher.set_passive(&mut cx, true);
+        self.settle();
+        self.wait(Duration::from_secs(43_200));
+        assert_eq!(self.dialogs(), 0, "dialogs are left");
+        assert!(self.node.dialogs.is_clean(), "an index or a name of a dialog is left");
+        assert!(self.loads().iter().all(|n| *n == 0), "calls are left on targets: {:?}", self.loads());
+        assert_eq!(self.node.dispatcher.leaving().count(), 0, "removed targets are left");
+        assert_eq!(self.node.dispatcher.stats().stray_ends, 0);
     }
 }
 
@@ -218,6 +279,55 @@ pub(super) fn request(method: &str, uri: &str, n: u32, extra: &str) -> String {
 
 pub(super) fn invite(n: u32) -> String {
     request("INVITE", "sip:2000@edge.example", n, "")
+}
+
+/// `message` with the first `from` replaced; it has to be there.
+#[track_caller]
+pub(super) fn with(message: &str, from: &str, to: &str) -> String {
+    assert!(message.contains(from), "no {from} in\n{message}");
+    message.replacen(from, to, 1)
+}
+
+/// The CANCEL of a request.
+pub(super) fn cancel_of(request: &str) -> String {
+    with(&with(request, "INVITE ", "CANCEL "), " INVITE\r\n", " CANCEL\r\n")
+}
+
+/// The ACK that a caller sends for a final refusal of its INVITE.
+pub(super) fn ack_of(request: &str) -> String {
+    with(&with(request, "INVITE ", "ACK "), " INVITE\r\n", " ACK\r\n")
+}
+
+/// A request that the caller sends within the dialog which `ok`, its 2xx, set up.
+pub(super) fn from_caller(method: &str, ok: &Sent, n: u32, cseq: u32) -> String {
+    let routes: Vec<_> = ok.text.lines().filter_map(|l| l.strip_prefix("Record-Route: ")).rev().collect();
+    let routes: String = routes.iter().map(|r| std::format!("Route: {r}\r\n")).collect();
+    std::format!(
+        "{method} sip:2000@{} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER};branch=z9hG4bKd{n}{cseq}{method}\r\nMax-Forwards: 70\r\n{routes}\
+         {}\r\n{}\r\n{}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n",
+        TARGETS[0],
+        ok.line("From:"),
+        ok.line("To:"),
+        ok.line("Call-ID:"),
+    )
+}
+
+/// A request that the callee sends within the dialog that `invite`, as it got it, set up with its tag `tag`.
+pub(super) fn from_callee(method: &str, invite: &Sent, tag: &str, remote: &str, cseq: u32) -> String {
+    let routes: String = invite
+        .text
+        .lines()
+        .filter_map(|l| l.strip_prefix("Record-Route: "))
+        .map(|r| std::format!("Route: {r}\r\n"))
+        .collect();
+    std::format!(
+        "{method} {remote} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKcallee{cseq}{method}\r\nMax-Forwards: 70\r\n{routes}\
+         From: {};tag={tag}\r\nTo: {}\r\n{}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n",
+        invite.to,
+        invite.line("To:").strip_prefix("To: ").unwrap(),
+        invite.line("From:").strip_prefix("From: ").unwrap(),
+        invite.line("Call-ID:"),
+    )
 }
 
 /// The only message that was sent.

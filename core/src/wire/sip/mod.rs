@@ -18,7 +18,7 @@ pub mod option_tags;
 pub mod params;
 pub mod put;
 pub mod route;
-mod scan;
+pub(crate) mod scan;
 pub mod session_expires;
 pub mod stamp;
 pub mod start_line;

@@ -8,7 +8,7 @@ pub(super) fn token_len(bytes: &[u8]) -> usize {
 }
 
 /// A number of at most 32 bits, digits only.
-pub(super) fn number(digits: &[u8]) -> Option<u32> {
+pub(crate) fn number(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() || digits.len() > 10 {
         return None;
     }

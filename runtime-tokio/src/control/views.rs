@@ -1,0 +1,98 @@
+//! What an operator sees, as data: the same for people (see `ctl`) and for programs.
+
+use serde::{Deserialize, Serialize};
+
+/// A set and its targets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SetView {
+    /// Its id.
+    pub(crate) id: u32,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its algorithm.
+    pub(crate) algorithm: String,
+    /// The set it falls back to.
+    pub(crate) fallback: Option<u32>,
+    /// Its targets, highest priority first.
+    pub(crate) targets: Vec<TargetView>,
+}
+
+/// A target.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct TargetView {
+    /// Its URI.
+    pub(crate) uri: String,
+    /// State and probing in two letters: A active, I inactive, T trying, D disabled; P pinged, X not.
+    pub(crate) flags: String,
+    /// `up`, `trying` or `down`: what pings and calls say.
+    pub(crate) health: String,
+    /// `active`, `drain` or `disabled`: what the operator wants.
+    pub(crate) admin: String,
+    /// Its priority.
+    pub(crate) priority: i32,
+    /// Its weight.
+    pub(crate) weight: u16,
+    /// Its name.
+    pub(crate) duid: String,
+    /// Calls it carries now.
+    pub(crate) calls: u64,
+    /// Calls given to it so far.
+    pub(crate) calls_total: u64,
+    /// Most calls at once; 0: no limit.
+    pub(crate) max_calls: u64,
+    /// Most new calls a second; 0: no limit.
+    pub(crate) max_cps: u64,
+    /// How long pings take.
+    pub(crate) latency: LatencyView,
+}
+
+/// How long pings take, in milliseconds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct LatencyView {
+    /// Average.
+    pub(crate) avg_ms: f64,
+    /// Standard deviation.
+    pub(crate) std_ms: f64,
+    /// Moving estimate (EWMA, alpha 0.1).
+    pub(crate) est_ms: f64,
+    /// The longest.
+    pub(crate) max_ms: f64,
+    /// Pings not answered in time.
+    pub(crate) timeouts: u32,
+}
+
+/// A dialog.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct DialogView {
+    /// Call-ID.
+    pub(crate) call_id: String,
+    /// The caller's URI.
+    pub(crate) from: String,
+    /// The URI that was called.
+    pub(crate) to: String,
+    /// The caller's tag.
+    pub(crate) caller_tag: String,
+    /// The callee's tag; empty before there is one.
+    pub(crate) callee_tag: String,
+    /// `early` or `confirmed`.
+    pub(crate) state: String,
+    /// Seconds since the INVITE.
+    pub(crate) age_s: f64,
+    /// Seconds since the answer.
+    pub(crate) answered_s: Option<f64>,
+    /// The target that carries it.
+    pub(crate) target: Option<String>,
+}
+
+/// How full a table is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FillView {
+    /// The table.
+    pub(crate) what: String,
+    /// Entries now.
+    pub(crate) used: u64,
+    /// Entries at most.
+    pub(crate) capacity: u64,
+    /// Entries at the worst moment so far, over all shards.
+    pub(crate) high_water: u64,
+}

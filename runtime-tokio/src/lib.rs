@@ -1,0 +1,3 @@
+//! trunkline on tokio: what the binary and the tests share.
+
+pub mod media;
