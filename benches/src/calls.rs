@@ -62,9 +62,9 @@ pub fn config() -> Config<NoPattern> {
         udp_max: 1_300,
         retry_after_s: 5,
         max_forwards: 10,
-        no_target_reason: "No Media Servers".into(),
+        no_target_reason: "Service Unavailable".into(),
         all_failed_reason: "All Media Servers Unavailable".into(),
-        session_grace: Duration::ZERO,
+        session_grace: Duration::from_secs(180),
         down_grace: Duration::from_secs(10),
     }
 }

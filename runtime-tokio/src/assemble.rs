@@ -116,7 +116,10 @@ pub(crate) fn node(config: &Config, listeners: &[Listener], secret: [u8; 16]) ->
             restart_fr_on_each_reply: timers.restart_fr_on_each_reply,
         },
         timer_c: timers.timer_c,
-        dialogs: DialogLimits { early: timers.timer_c + Duration::from_secs(10), max_lifetime: config.dialog.max_lifetime },
+        dialogs: DialogLimits {
+            early: timers.timer_c + Duration::from_secs(10),
+            max_lifetime: config.dialog.max_lifetime,
+        },
         session_timer: SessionTimerPolicy {
             min_se_s: u32::try_from(config.session_timer.min_se.as_secs()).unwrap_or(u32::MAX),
             session_expires_s: None,

@@ -220,7 +220,8 @@ fn show_set(text: &mut String, set: &SetView) {
 fn show_dialog(text: &mut String, d: &DialogView) {
     let answered = d.answered_s.map_or_else(String::new, |s| format!(", answered {s:.0} s"));
     let target = d.target.as_deref().unwrap_or("-");
-    let _ = writeln!(text, "{}  {} {:.0} s{answered}\n    {} -> {} on {target}", d.call_id, d.state, d.age_s, d.from, d.to);
+    let _ =
+        writeln!(text, "{}  {} {:.0} s{answered}\n    {} -> {} on {target}", d.call_id, d.state, d.age_s, d.from, d.to);
 }
 
 /// Takes a target out of service, and shows how its calls become fewer.

@@ -38,8 +38,7 @@ pub(crate) fn set_level(level: LogLevel) {
 
 /// How much is written now.
 pub(crate) fn level() -> LogLevel {
-    const LEVELS: [LogLevel; 5] =
-        [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
+    const LEVELS: [LogLevel; 5] = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
     LEVELS[usize::from(LEVEL.load(Ordering::Relaxed)).min(LEVELS.len() - 1)]
 }
 

@@ -68,10 +68,8 @@ pub(crate) fn main(global: &Global, args: &RunArgs) -> ExitCode {
 }
 
 fn serve(config: Config, path: Option<&Path>, listen: &[ListenArg]) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| format!("cannot start: {e}"))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start: {e}"))?;
     LocalSet::new().block_on(&runtime, async {
         let running = start(config, path, listen).await?;
         running.until_stopped().await

@@ -133,9 +133,7 @@ fn the_platform_reads_as_written() {
 
 #[test]
 fn a_dump_is_read_back_and_dumps_alike() {
-    for text in
-        ["", PLATFORM, "[session_timer]\nmin_se = \"120s\"\n[dispatch]\nlimit = 1\nfailover_codes = []\n"]
-    {
+    for text in ["", PLATFORM, "[session_timer]\nmin_se = \"120s\"\n[dispatch]\nlimit = 1\nfailover_codes = []\n"] {
         let (config, _) = read(text).unwrap();
         let dumped = dump(&config);
         let (again, _) = read(&dumped).unwrap_or_else(|problems| panic!("{problems:#?}\n{dumped}"));

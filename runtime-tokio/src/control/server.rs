@@ -160,7 +160,8 @@ impl Control {
     async fn add(&self, params: &Value) -> Outcome {
         let set = number(params, "set")?;
         let uri: TargetUri = text(params, "uri")?.parse().map_err(RpcError::params)?;
-        let address = uri.address().ok_or(RpcError::params("the host of a target added at run time is an IP address"))?;
+        let address =
+            uri.address().ok_or(RpcError::params("the host of a target added at run time is an IP address"))?;
         let optional = |key| params.get(key).and_then(Value::as_u64).unwrap_or_default();
         let shards = self.shards.len().max(1) as u64;
         let share = |n: u64| u32::try_from(n.div_ceil(shards)).unwrap_or(u32::MAX);

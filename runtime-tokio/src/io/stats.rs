@@ -70,3 +70,35 @@ pub struct Stats {
     /// Connections closed because the peer does not read.
     pub closed_slow: Counter,
 }
+
+impl Stats {
+    /// Names and values, in a fixed order.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        [
+            ("datagrams_in", &self.datagrams_in),
+            ("datagrams_out", &self.datagrams_out),
+            ("icmp_errors", &self.icmp_errors),
+            ("send_failures", &self.send_failures),
+            ("send_losses", &self.send_losses),
+            ("failures_untold", &self.failures_untold),
+            ("turns", &self.turns),
+            ("handed_over", &self.handed_over),
+            ("handover_drops", &self.handover_drops),
+            ("stream_messages_in", &self.stream_messages_in),
+            ("stream_messages_out", &self.stream_messages_out),
+            ("pings", &self.pings),
+            ("accepted", &self.accepted),
+            ("refused", &self.refused),
+            ("accept_errors", &self.accept_errors),
+            ("connected", &self.connected),
+            ("connect_failures", &self.connect_failures),
+            ("closed", &self.closed),
+            ("closed_idle", &self.closed_idle),
+            ("closed_unfinished", &self.closed_unfinished),
+            ("closed_malformed", &self.closed_malformed),
+            ("closed_slow", &self.closed_slow),
+        ]
+        .map(|(name, counter)| (name, counter.value()))
+        .into_iter()
+    }
+}

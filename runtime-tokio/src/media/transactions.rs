@@ -399,10 +399,9 @@ impl ServerTransaction {
         // It was parsed when it came.
         let Ok(request) = Msg::parse(&self.request) else { return };
         let mut bytes = Bytes(Vec::with_capacity(512));
-        if build::response(&request, self.source, reply, &mut bytes).is_ok() {
-            self.last_response = bytes.0;
-            out.push((self.source, self.last_response.clone()));
-        }
+        build::response(&request, self.source, reply, &mut bytes);
+        self.last_response = bytes.0;
+        out.push((self.source, self.last_response.clone()));
     }
 }
 
@@ -513,7 +512,6 @@ pub(super) fn reply_address(request: &Msg<'_>, source: SocketAddr) -> SocketAddr
 pub(super) fn respond_stateless(request: &Msg<'_>, source: SocketAddr, reply: &Reply<'_>, out: &mut Outbox) {
     let source = reply_address(request, source);
     let mut bytes = Bytes(Vec::with_capacity(512));
-    if build::response(request, source, reply, &mut bytes).is_ok() {
-        out.push((source, bytes.0));
-    }
+    build::response(request, source, reply, &mut bytes);
+    out.push((source, bytes.0));
 }

@@ -1,3 +1,0 @@
-//! trunkline on tokio: what the binary and the tests share.
-
-pub mod media;

@@ -1,0 +1,48 @@
+//! Real peers around a real server: SIPp, sipsak and Kamailio as an operator would install them, and clients and servers
+//! of our own where every byte matters.
+//!
+//! Each test has a [`Place`]: loopback addresses and a directory that no other test uses, so that tests run side by
+//! side. Whatever is started ends with the value that stands for it, and says what it logged if the test failed.
+
+mod config;
+mod kamailio;
+mod load;
+mod lossy;
+mod message;
+mod needs;
+mod phone;
+mod place;
+mod process;
+mod scenario;
+mod server;
+mod sipp;
+mod sipsak;
+mod trunkline;
+mod wire;
+
+pub use config::Config;
+pub use kamailio::Kamailio;
+pub use load::{Load, Outcome};
+pub use lossy::Lossy;
+pub use message::{Message, host_port, uri_of};
+pub use needs::have;
+pub use phone::Phone;
+pub use place::{Place, until};
+pub use process::{Process, command};
+pub use rustix::process::Signal;
+pub use scenario::{Bye, Callee, Caller};
+pub use server::{Behaviour, Seen, Server};
+pub use sipp::{Sipp, Stats};
+pub use sipsak::sipsak;
+pub use trunkline::{Trunkline, binary};
+pub use wire::{Transport, Wire, token};
+
+/// Returns from the test, loudly, if one of the programs or abilities named is not there; fails it if `CI` is `true`.
+#[macro_export]
+macro_rules! needs {
+    ($($what:literal),+ $(,)?) => {
+        if !$crate::harness::have(&[$($what),+]) {
+            return;
+        }
+    };
+}
