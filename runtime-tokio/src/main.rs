@@ -9,14 +9,16 @@ mod ctl;
 mod demo;
 mod doctor;
 mod import;
+mod io;
 mod log;
 mod run;
+mod sys;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use trunkline_tokio::{io, media};
+use trunkline_tokio::media;
 
 use crate::cli::{Cli, Command, ImportFrom};
 

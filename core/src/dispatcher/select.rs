@@ -181,6 +181,9 @@ impl Chooser<'_, '_> {
             Algorithm::PriorityWeight => self.by_priority_weight(cx, &mut picked),
             Algorithm::Overload => {
                 for slot in self.active() {
+                    if picked.is_full() {
+                        break;
+                    }
                     if self.targets[usize::from(*slot)].overload.admits(cx.now, cx.entropy) {
                         picked.offer(*slot);
                     }

@@ -38,7 +38,8 @@ impl<P: Pattern> Node<'_, P> {
             let valid = validate(msg).map_err(|_| NotStarted)?;
             let routes = RouteSet::read(msg, &valid.uri, &node.config.locals).map_err(|_| NotStarted)?;
             let loop_hash = node.loop_hash(msg, &valid, source);
-            let request = Request { msg, valid: &valid, routes: &routes, flow: source, hash: 0, loop_hash };
+            let request =
+                Request { msg, valid: &valid, routes: &routes, flow: source, hash: 0, merge_hash: None, loop_hash };
             node.start_branch(cx, context, number, &request, plain, out)
         });
         self.replay = replay;

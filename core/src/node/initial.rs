@@ -35,6 +35,8 @@ pub(super) struct Request<'r, 'b> {
     pub(super) routes: &'r RouteSet<'b>,
     pub(super) flow: &'r Flow,
     pub(super) hash: u64,
+    /// Of a request outside of a dialog.
+    pub(super) merge_hash: Option<u64>,
     pub(super) loop_hash: u32,
 }
 
@@ -49,8 +51,9 @@ impl<P: Pattern> Node<'_, P> {
         out: Out<'_>,
     ) {
         let loop_hash = self.loop_hash(msg, valid, flow);
+        let merge_hash = self.merge_hash(valid);
         let looped = self.is_loop(msg, loop_hash);
-        if looped || self.transactions.is_merged(self.merge_hash(valid)) {
+        if looped || self.transactions.is_merged(merge_hash) {
             self.stats.looped += 1;
             let reason = if looped { "Loop Detected" } else { "Request Merged" };
             return self.answer(msg, flow, &Answer { status: 482, reason, headers: &[] }, out);
@@ -61,7 +64,7 @@ impl<P: Pattern> Node<'_, P> {
         let Ok(routes) = RouteSet::read(msg, &valid.uri, &self.config.locals) else {
             return self.answer(msg, flow, &Answer { status: 400, reason: "Malformed Route", headers: &[] }, out);
         };
-        let request = Request { msg, valid, routes: &routes, flow, hash, loop_hash };
+        let request = Request { msg, valid, routes: &routes, flow, hash, merge_hash: Some(merge_hash), loop_hash };
         let subject = Subject { msg, uri: &valid.uri, source: flow.peer.ip(), transport: flow.transport };
         // The rules are borrowed while the node works on, so the verdict is copied out of them.
         match self.config.rules.verdict(&subject) {
@@ -98,7 +101,7 @@ impl<P: Pattern> Node<'_, P> {
 
     /// RFC 3261 §8.2.2.2, as a proxy sees it: the same request by another way, while the first is in progress. With
     /// another Request-URI it is a request of its own.
-    pub(super) fn merge_hash(&self, valid: &Valid<'_>) -> u64 {
+    fn merge_hash(&self, valid: &Valid<'_>) -> u64 {
         self.hash.hash(&[
             valid.uri.raw,
             valid.from.tag().unwrap_or_default(),
@@ -250,9 +253,8 @@ impl<P: Pattern> Node<'_, P> {
         let initial = invite && r.valid.to.tag().is_none();
         let dialog = if initial { Some(self.open_dialog(cx, r)?) } else { dialog };
         let back = path_back(r.flow, Some(&r.valid.via));
-        let merge = r.valid.to.tag().is_none().then(|| self.merge_hash(r.valid));
         let opened = self.messages.alloc_copy(r.msg.bytes()).and_then(|buf| {
-            match self.transactions.open_server(cx, invite, r.hash, merge, back) {
+            match self.transactions.open_server(cx, invite, r.hash, r.merge_hash, back) {
                 Ok(opened) => Ok((buf, opened)),
                 Err(full) => {
                     self.messages.free(buf);

@@ -65,11 +65,12 @@ impl<P: Pattern> Node<'_, P> {
     /// Writes an answer into `self.message`; gives its length.
     #[inline(never)]
     pub(super) fn write_answer(&mut self, msg: &Msg<'_>, source: &Flow, answer: &Answer<'_>) -> Option<usize> {
-        let tag = self.to_tag(msg);
+        // A 100 says nothing about a dialog and takes no tag (RFC 3261 §16.2).
+        let tag = if answer.status == 100 { None } else { Some(self.to_tag(msg)) };
         let reply = Reply {
             status: answer.status,
             reason: answer.reason().as_bytes(),
-            to_tag: &tag,
+            to_tag: tag.as_ref().map_or(b"", |tag| tag),
             server: if answer.status == 100 { b"" } else { &self.config.server },
             headers: answer.headers,
             body: None,

@@ -19,7 +19,7 @@ use crate::wire::sip::msg::Msg;
 use crate::wire::sip::name_addr::NameAddr;
 use crate::wire::sip::put::{Put, Text, Writer};
 use crate::wire::sip::session_expires::SessionExpires;
-use crate::wire::sip::via::{Rport, Via, vias};
+use crate::wire::sip::via::{Rport, Via};
 
 impl<P: Pattern> Node<'_, P> {
     #[inline(never)]
@@ -98,7 +98,7 @@ impl<P: Pattern> Node<'_, P> {
         out: Out<'_>,
     ) {
         let number = Text::<10>::with(|t| t.put_number(u64::from(cseq.number)));
-        let second = second_via(msg);
+        let second = second_via(msg, via);
         let listener = second.as_ref().and_then(|second| {
             let call_id = msg.value(HeaderName::CallId).unwrap_or_default();
             let parts = [second.branch.unwrap_or_default(), call_id, number.as_bytes()];
@@ -155,7 +155,7 @@ impl<P: Pattern> Node<'_, P> {
 
     /// Sends a response on by its Vias alone (RFC 3261 §16.7 step 9, §16.11).
     fn forward_response(&mut self, msg: &Msg<'_>, via: &Via<'_>, listener: u8, out: Out<'_>) {
-        let Some(next) = second_via(msg).and_then(|via| self.via_flow(&via, ListenerId(listener))) else { return };
+        let Some(next) = second_via(msg, via).and_then(|via| self.via_flow(&via, ListenerId(listener))) else { return };
         let Some(len) = self.write_response(msg, via) else { return };
         self.stats.sent += 1;
         out(Action::Send { flow: &next, bytes: &self.message.as_mut()[..len] });
@@ -188,7 +188,10 @@ impl<P: Pattern> Node<'_, P> {
     }
 }
 
-/// The Via behind ours.
-fn second_via<'b>(msg: &Msg<'b>) -> Option<Via<'b>> {
-    msg.headers_named(HeaderName::Via).flat_map(|h| vias(h.value)).nth(1)?.ok()
+/// The Via behind ours, which is the topmost.
+fn second_via<'b>(msg: &Msg<'b>, top: &Via<'_>) -> Option<Via<'b>> {
+    match top.next {
+        Some(at) => Via::parse_at(msg.value(HeaderName::Via)?, at).ok(),
+        None => Via::parse(msg.headers_named(HeaderName::Via).nth(1)?.value).ok(),
+    }
 }

@@ -39,9 +39,7 @@ impl<P: Pattern> Node<'_, P> {
             }
             return self.answer(msg, flow, &Answer::new(404), out);
         };
-        // As in `initial`, for what goes in circles.
-        let loop_hash = self.loop_hash(msg, valid, flow);
-        let request = Request { msg, valid, routes: &routes, flow, hash, loop_hash };
+        let mut request = Request { msg, valid, routes: &routes, flow, hash, merge_hash: None, loop_hash: 0 };
         let next = match self.next_flow(&request) {
             Ok(next) => next,
             Err(_) if ack => return self.drop_ack(flow, out),
@@ -51,7 +49,9 @@ impl<P: Pattern> Node<'_, P> {
         // Over a stream the sender repeats nothing, so if the next hop is reached by datagrams somebody here has to.
         let needs_state = flow.transport.is_reliable() && !next.transport.is_reliable();
         if valid.method == Method::Invite || (needs_state && !ack) {
-            if self.is_loop(msg, loop_hash) {
+            // As in `initial`, for what goes in circles.
+            request.loop_hash = self.loop_hash(msg, valid, flow);
+            if self.is_loop(msg, request.loop_hash) {
                 self.stats.looped += 1;
                 return self.answer(msg, flow, &Answer::new(482), out);
             }

@@ -74,18 +74,18 @@ impl<'b> Msg<'b> {
     /// Strict where two elements could read the message differently: line ends, control bytes, fields that may be
     /// there once, `Content-Length`, the method in `CSeq`. Everything else is left to those who ask for the value.
     pub fn parse(bytes: &'b [u8]) -> Result<Self, ParseError> {
-        Self::scan(bytes, &mut |_| false)
+        Self::scan(bytes, |_| false)
     }
 
     /// Parses what can be parsed of a malformed request, so that it can be answered with 400: the fields that
     /// [`super::build`] copies into a response. `None` for what is no request, or has no Via to send the answer by.
     pub fn salvage(bytes: &'b [u8]) -> Option<Self> {
-        let msg = Self::scan(bytes, &mut |_| true).ok()?;
+        let msg = Self::scan(bytes, |_| true).ok()?;
         (msg.method().is_some() && msg.header(HeaderName::Via).is_some()).then_some(msg)
     }
 
     /// One pass. A defect that leaves the rest readable goes to `defect`, which says whether to go on.
-    fn scan(bytes: &'b [u8], defect: &mut dyn FnMut(ParseError) -> bool) -> Result<Self, ParseError> {
+    fn scan(bytes: &'b [u8], defect: impl Fn(ParseError) -> bool) -> Result<Self, ParseError> {
         let fail = |kind, at| Err(ParseError::new(kind, at));
         if bytes.len() > MESSAGE_MAX {
             return fail(ParseErrorKind::TooLong, MESSAGE_MAX);
