@@ -129,7 +129,7 @@ pub(super) fn config_by(algorithm: Algorithm) -> Config<Contains> {
         max_forwards: 10,
         no_target_reason: "Service Unavailable — No Media Servers".into(),
         all_failed_reason: "All Media Servers Unavailable".into(),
-        session_grace: Duration::from_secs(180),
+        session_grace: Duration::ZERO,
         down_grace: Duration::from_secs(10),
     }
 }
