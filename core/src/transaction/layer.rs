@@ -634,7 +634,7 @@ impl<'a> Transactions<'a> {
         let Some(t) = self.clients.get(invite) else { return };
         let (Some(request), flow) = (&t.request, t.flow) else { return };
         let mut out = Writer::new(io.scratch);
-        let Ok(msg) = Msg::parse(io.bufs.bytes(request)) else { return };
+        let Ok(msg) = Msg::parse_sent(io.bufs.bytes(request)) else { return };
         build::cancel(&msg, &mut out);
         let Some(bytes) = out.finish() else { return };
         let Ok(buf) = io.bufs.alloc_copy(bytes) else { return };
@@ -697,7 +697,7 @@ impl<'a> Transactions<'a> {
 impl ClientTransaction {
     fn send_ack(&self, io: &mut Io<'_, '_>, response: Option<&Msg<'_>>) {
         let (Some(request), Some(response)) = (&self.request, response) else { return };
-        let Ok(request) = Msg::parse(io.bufs.bytes(request)) else { return };
+        let Ok(request) = Msg::parse_sent(io.bufs.bytes(request)) else { return };
         let mut out = Writer::new(io.scratch);
         build::ack(&request, response.value(HeaderName::To).unwrap_or_default(), &mut out);
         if let Some(bytes) = out.finish() {
