@@ -253,7 +253,7 @@ impl<'a> Dialogs<'a> {
     }
 
     /// Whether index and names hold nothing while there is no dialog.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "alloc"))]
     pub(crate) fn is_clean(&self) -> bool {
         self.dialogs.is_empty() && self.index.is_empty() && self.names.used() == 0
     }
@@ -263,3 +263,6 @@ impl<'a> Dialogs<'a> {
         self.dialogs.high_water()
     }
 }
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests;

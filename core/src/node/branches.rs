@@ -175,16 +175,17 @@ impl<P: Pattern> Node<'_, P> {
         let mut sent_by = Text::<64>::with(|t| t.put_host_port(egress.advertised));
         let mut transport = egress.transport;
         let size = |transport: Transport, sent_by: &Text<64>| draft.size(&late(transport, sent_by));
-        if !plain && transport == Transport::Udp && size(transport, &sent_by) > self.config.udp_max {
-            if let Some(tcp) = locals.towards(Transport::Tcp, attempt.flow.peer)
-                && let Some(listener) = locals.listener(tcp)
-            {
-                transport = Transport::Tcp;
-                sent_by = Text::with(|t| t.put_host_port(listener.advertised));
-                attempt.flow.listener = tcp;
-                attempt.flow.transport = Transport::Tcp;
-                attempt.upgraded = true;
-            }
+        if !plain
+            && transport == Transport::Udp
+            && size(transport, &sent_by) > self.config.udp_max
+            && let Some(tcp) = locals.towards(Transport::Tcp, attempt.flow.peer)
+            && let Some(listener) = locals.listener(tcp)
+        {
+            transport = Transport::Tcp;
+            sent_by = Text::with(|t| t.put_host_port(listener.advertised));
+            attempt.flow.listener = tcp;
+            attempt.flow.transport = Transport::Tcp;
+            attempt.upgraded = true;
         }
         let mut writer = Writer::new(self.message.as_mut());
         draft.serialise(&late(transport, &sent_by), &mut writer);

@@ -101,7 +101,6 @@ impl<P: Pattern> Node<'_, P> {
     }
 
     /// A target answered: what that says about its health.
-    #[expect(clippy::too_many_arguments, reason = "all that is known of one answer")]
     fn heard(
         &mut self,
         cx: &mut Cx<'_>,

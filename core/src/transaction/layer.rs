@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::client::{Client, ClientAction, ClientEvent};
 use super::client_invite::{ClientInvite, ClientInviteAction, ClientInviteEvent, ClientInviteState};
-use super::server::{Server, ServerAction, ServerEvent};
+use super::server::{Server, ServerAction, ServerEvent, ServerState};
 use super::server_invite::{ServerInvite, ServerInviteAction, ServerInviteEvent, ServerInviteState};
 use super::timers::{Step, Timers};
 use crate::error::Full;
@@ -149,6 +149,14 @@ impl ServerMachine {
             }
         }
         out
+    }
+
+    /// Whether only provisional responses were sent so far.
+    fn is_proceeding(&self) -> bool {
+        match self {
+            Self::Invite(m) => m.state() == ServerInviteState::Proceeding,
+            Self::Other(m) => m.state() == ServerState::Proceeding,
+        }
     }
 
     fn is_accepted(&self) -> bool {
@@ -441,15 +449,15 @@ impl<'a> Transactions<'a> {
                     FromServer::Trying | FromServer::PassAck => {}
                 }
             }
-            (actions, t.last.is_some())
+            (actions, t.last.is_none() && t.machine.is_proceeding())
         }) else {
             return heapless::Vec::new();
         };
-        let (mut actions, has_last) = ran.value;
+        let (mut actions, owes_trying) = ran.value;
         if let Some(freed) = ran.freed {
             self.close_server(io, key, freed);
         }
-        if !has_last && let Some(resend) = actions.iter_mut().find(|a| **a == FromServer::Resend) {
+        if owes_trying && let Some(resend) = actions.iter_mut().find(|a| **a == FromServer::Resend) {
             *resend = FromServer::Trying;
         }
         actions
@@ -683,7 +691,7 @@ impl<'a> Transactions<'a> {
     }
 
     /// Whether no index names a transaction, as it has to be while there is none.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "alloc"))]
     pub(crate) fn indexes_are_empty(&self) -> bool {
         self.index.is_empty() && self.merged.is_empty()
     }
@@ -705,3 +713,6 @@ impl ClientTransaction {
         }
     }
 }
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests;
