@@ -6,9 +6,8 @@ use std::time::Duration;
 use trunkline_core::dispatcher::{Algorithm, DispatcherSettings, ProbeSettings, SetConfig, TargetConfig};
 use trunkline_core::entropy::SeededEntropy;
 use trunkline_core::flow::{Flow, ListenerId};
-use trunkline_core::node::{Action, Capacity, Config, Event, Identity, Node, PingConfig};
-use trunkline_core::proxy::forward::RecordRoute;
-use trunkline_core::proxy::{Listener, Locals, StatusSet};
+use trunkline_core::node::{Action, Capacity, Config, Event, Identity, Node};
+use trunkline_core::proxy::{Listener, Locals};
 use trunkline_core::routing::{Condition, Dispatch, Pattern, Rule, Rules, Verdict};
 use trunkline_core::store::List;
 use trunkline_core::wire::sip::msg::Msg;
@@ -33,27 +32,18 @@ impl Pattern for NoPattern {
 fn config() -> Config<NoPattern> {
     let address: SocketAddr = SERVER.parse().unwrap();
     let listener = Listener { transport: Transport::Udp, bound: address, advertised: address };
-    let dispatch = Dispatch { set: 1, algorithm: Algorithm::Serial, fallback: None, limit: 1 };
+    let dispatch = Dispatch { set: 1, algorithm: Algorithm::Serial, fallback: None, limit: 1, value_header: None };
     let methods = ["INVITE", "BYE", "OPTIONS", "REGISTER", "MESSAGE", "SUBSCRIBE", "NOTIFY", "INFO", "UPDATE", "REFER"];
     let methods = Condition::Method(methods.iter().map(|m| (*m).into()).collect());
+    let locals = Locals::new(&[listener], List::EMPTY, List::EMPTY);
+    let rules = Rules(List::from(vec![Rule { when: List::from(vec![methods]), then: Verdict::Dispatch(dispatch) }]));
     Config {
-        locals: Locals::new(&[listener], List::EMPTY, List::EMPTY),
-        timers: Default::default(),
-        timer_c: Duration::from_secs(185),
-        dialogs: Default::default(),
-        session_timer: Default::default(),
-        record_route: Some(RecordRoute::default()),
         dispatcher: DispatcherSettings {
             probe: ProbeSettings { passive: true, ..ProbeSettings::default() },
             ..DispatcherSettings::default()
         },
-        ping: PingConfig { method: "OPTIONS".into(), from: "sip:keepalive@example.com".into(), user_agent: "".into() },
-        failover: StatusSet::parse("408,5xx").unwrap(),
-        first_reply: Some(Duration::from_secs(2)),
-        rules: Rules(List::from(vec![Rule { when: List::from(vec![methods]), then: Verdict::Dispatch(dispatch) }])),
-        server: "".into(),
         udp_max: 65_535,
-        retry_after_s: 5,
+        ..Config::new(locals, rules)
     }
 }
 
