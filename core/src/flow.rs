@@ -17,6 +17,7 @@ pub struct ConnectionId(pub NonZeroU64);
 
 /// A path to a peer: listener, address, and the connection if there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Flow {
     /// The listener on our side. Datagrams leave from its socket; connections are opened from its address.
     pub listener: ListenerId,

@@ -21,6 +21,8 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
 pub mod dialog;
 pub mod dispatcher;
 pub mod entropy;

@@ -11,7 +11,6 @@ mod doctor;
 mod import;
 mod io;
 mod log;
-mod media;
 mod run;
 mod sys;
 
@@ -19,6 +18,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use trunkline_tokio::media;
 
 use crate::cli::{Cli, Command, ImportFrom};
 

@@ -43,7 +43,7 @@ pub struct Dialog {
 
 impl Timed for Dialog {
     fn next_deadline(&self) -> Option<Instant> {
-        [self.state.next_deadline(), self.bye_until].into_iter().flatten().min()
+        [self.state.next_deadline(), self.hung_up_at()].into_iter().flatten().min()
     }
 
     fn is_done(&self) -> bool {
@@ -52,6 +52,11 @@ impl Timed for Dialog {
 }
 
 impl Dialog {
+    /// When an unanswered BYE ends it. As long as the INVITE has no answer it ends nothing.
+    fn hung_up_at(&self) -> Option<Instant> {
+        self.bye_until.filter(|_| self.state.phase() != DialogPhase::Early)
+    }
+
     /// Where it stands.
     pub const fn state(&self) -> &DialogState {
         &self.state
@@ -65,6 +70,7 @@ impl Dialog {
 
 /// A dialog that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ended {
     /// Why.
     pub reason: EndReason,
@@ -200,7 +206,7 @@ impl<'a> Dialogs<'a> {
         let _ = self.event(cx, key, DialogEvent::Answered { expires_s });
     }
 
-    /// A BYE passed. If it is never answered the dialog is over all the same.
+    /// A BYE passed. If it is never answered the dialog is over all the same, once its INVITE was answered.
     pub fn bye(&mut self, cx: &mut Cx<'_>, key: Key) {
         let until = cx.now + BYE_WAIT;
         let _ = self.dialogs.run(key, |d| d.bye_until = d.bye_until.or(Some(until))).map(|ran| ran.value);
@@ -231,7 +237,7 @@ impl<'a> Dialogs<'a> {
     /// dialog goes on.
     pub fn expire(&mut self, cx: &mut Cx<'_>) -> Option<Option<Ended>> {
         let key = self.dialogs.expire(cx.now)?;
-        let hung_up = self.get(key).and_then(|d| d.bye_until).is_some_and(|at| at <= cx.now);
+        let hung_up = self.get(key).and_then(Dialog::hung_up_at).is_some_and(|at| at <= cx.now);
         Some(self.event(cx, key, if hung_up { DialogEvent::ByeTimedOut } else { DialogEvent::Timeout }))
     }
 
@@ -261,7 +267,7 @@ impl<'a> Dialogs<'a> {
     }
 
     /// Whether index and names hold nothing while there is no dialog.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "alloc"))]
     pub(crate) fn is_clean(&self) -> bool {
         self.dialogs.is_empty() && self.index.is_empty() && self.names.used() == 0
     }
@@ -271,3 +277,6 @@ impl<'a> Dialogs<'a> {
         self.dialogs.high_water()
     }
 }
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests;

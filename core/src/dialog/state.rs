@@ -10,6 +10,7 @@ use crate::time::Instant;
 
 /// How long a dialog is kept without news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DialogLimits {
     /// An early dialog after its last provisional response: 190 s, more than Timer C (RFC 3261 §16.6 step 11), so that
     /// the transaction ends first.
@@ -301,6 +302,9 @@ impl Machine for DialogState {
             return;
         }
         match step.event {
+            // RFC 3261 §15: a BYE may end one early dialog, while the INVITE goes on and others may answer it. Its final
+            // response decides.
+            DialogEvent::ByeAnswered { .. } | DialogEvent::ByeTimedOut if self.phase == DialogPhase::Early => {}
             DialogEvent::Request { from, cseq } => self.request(from, cseq),
             DialogEvent::ByeAnswered { status } => self.bye_answered(status, out),
             DialogEvent::ByeTimedOut => self.end(EndReason::ByeTimedOut, out),

@@ -64,6 +64,7 @@ pub enum DispatcherAction {
 
 /// What the dispatcher has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DispatcherStats {
     /// Selections that found a target.
     pub selected: u64,

@@ -9,6 +9,7 @@ use super::target::{AdminState, Stay, Target};
 
 /// A set as it is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SetConfig {
     /// Its number.
     pub id: u32,

@@ -98,6 +98,7 @@ impl StateCommand {
 
 /// Attributes of a target, as in Kamailio's `attrs` column. Zero means "not set".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Attrs {
     /// Share for `weight`, `priority-weight` and `rendezvous`; with `cc` also the congestion it tolerates, in ms.
     pub weight: u16,

@@ -96,6 +96,7 @@ pub enum Report<'a> {
 
 /// Why a message was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Drop {
     /// It is no SIP message, and too broken to be answered.
@@ -108,4 +109,38 @@ pub enum Drop {
     StrayAck,
     /// It could not be rewritten within the limits.
     TooLarge,
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Report<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match *self {
+            Self::Request { subject, method, from, source, uri } => defmt::write!(
+                f,
+                "{=[u8]:a} {=[u8]:a} from {=[u8]:a} at {}: {=[u8]:a}",
+                subject.call_id,
+                method.as_bytes(),
+                from,
+                source,
+                uri
+            ),
+            Self::Routed { subject, target, failover } => {
+                defmt::write!(f, "{=[u8]:a} to {=[u8]:a} failover {=bool}", subject.call_id, target, failover);
+            }
+            Self::TargetFailed { subject, target, status } => {
+                defmt::write!(f, "{=[u8]:a} failed at {=[u8]:a} with {=u16}", subject.call_id, target, status);
+            }
+            Self::Answered { subject, method, source, status, reason } => defmt::write!(
+                f,
+                "{=[u8]:a} {=[u8]:a} of {} answered {=u16} {=str}",
+                subject.call_id,
+                method.as_bytes(),
+                source,
+                status,
+                reason
+            ),
+            Self::Dropped { source, why } => defmt::write!(f, "dropped what {} sent: {}", source, why),
+            Self::TargetChanged { target, change } => defmt::write!(f, "{=[u8]:a}: {}", target, change),
+        }
+    }
 }

@@ -58,8 +58,8 @@ impl<P: Pattern> Node<'_, P> {
         let kept = self.messages.bytes(context.request.as_ref()?);
         let copy = replay.get_mut(..kept.len())?;
         copy.copy_from_slice(kept);
-        let msg = Msg::parse(copy).ok()?;
-        Some(f(self, &msg, &source))
+        let msg = &Msg::parse(copy);
+        Some(f(self, msg.as_ref().ok()?, &source))
     }
 
     /// Sends the request to the target of that number. `plain` keeps it from going over TCP for its size.
@@ -130,6 +130,9 @@ impl<P: Pattern> Node<'_, P> {
 
     /// Counts the call of a dialog on a target, and no longer on the one before.
     pub(super) fn assign(&mut self, cx: &mut Cx<'_>, dialog: Key, id: TargetId) {
+        if self.dialogs.get(dialog).is_none() {
+            return;
+        }
         let counted = self.dispatcher.call_started(cx.now, id).then_some(id);
         if let Some(before) = self.dialogs.set_target(dialog, counted) {
             self.dispatcher.call_ended(before);
@@ -138,6 +141,7 @@ impl<P: Pattern> Node<'_, P> {
 
     /// Writes the request as it is forwarded into `self.message`; gives its length. RFC 3261 §18.1.1: what is too large
     /// for a datagram goes over TCP, this request only; the recorded route stays as it is.
+    #[inline(never)]
     fn write_forward(
         &mut self,
         r: &Request<'_, '_>,
@@ -173,16 +177,17 @@ impl<P: Pattern> Node<'_, P> {
         let mut sent_by = Text::<64>::with(|t| t.put_host_port(egress.advertised));
         let mut transport = egress.transport;
         let size = |transport: Transport, sent_by: &Text<64>| draft.size(&late(transport, sent_by));
-        if !plain && transport == Transport::Udp && size(transport, &sent_by) > self.config.udp_max {
-            if let Some(tcp) = locals.towards(Transport::Tcp, attempt.flow.peer)
-                && let Some(listener) = locals.listener(tcp)
-            {
-                transport = Transport::Tcp;
-                sent_by = Text::with(|t| t.put_host_port(listener.advertised));
-                attempt.flow.listener = tcp;
-                attempt.flow.transport = Transport::Tcp;
-                attempt.upgraded = true;
-            }
+        if !plain
+            && transport == Transport::Udp
+            && size(transport, &sent_by) > self.config.udp_max
+            && let Some(tcp) = locals.towards(Transport::Tcp, attempt.flow.peer)
+            && let Some(listener) = locals.listener(tcp)
+        {
+            transport = Transport::Tcp;
+            sent_by = Text::with(|t| t.put_host_port(listener.advertised));
+            attempt.flow.listener = tcp;
+            attempt.flow.transport = Transport::Tcp;
+            attempt.upgraded = true;
         }
         let mut writer = Writer::new(self.message.as_mut());
         draft.serialise(&late(transport, &sent_by), &mut writer);

@@ -34,6 +34,7 @@ pub struct DialogView<'v> {
 
 /// How full the tables are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Fill {
     /// The table, in an operator's words.
     pub what: &'static str,

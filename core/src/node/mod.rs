@@ -188,6 +188,7 @@ impl<'a, P: Pattern> Node<'a, P> {
     }
 
     /// Delivers what is due, one deadline of each layer.
+    #[inline(never)]
     fn expire(&mut self, cx: &mut Cx<'_>, out: Out<'_>) {
         let expired = self.transactions.expire(cx, &mut io!(self, out));
         if let Some(expired) = expired {

@@ -98,7 +98,6 @@ impl<P: Pattern> Node<'_, P> {
     }
 
     /// A target answered: what that says about its health.
-    #[expect(clippy::too_many_arguments, reason = "all that is known of one answer")]
     fn heard(
         &mut self,
         cx: &mut Cx<'_>,
@@ -129,6 +128,7 @@ impl<P: Pattern> Node<'_, P> {
         }
     }
 
+    #[inline(never)]
     fn target_failed(
         &mut self,
         cx: &mut Cx<'_>,
@@ -285,6 +285,7 @@ impl<P: Pattern> Node<'_, P> {
         }
     }
 
+    #[inline(never)]
     fn respond_kept(&mut self, cx: &mut Cx<'_>, key: Key, branch: u8, out: Out<'_>) {
         let Some(context) = self.contexts.get(key) else { return };
         let server = context.server;
@@ -305,6 +306,7 @@ impl<P: Pattern> Node<'_, P> {
     }
 
     /// Answers the caller from here.
+    #[inline(never)]
     fn respond_local(&mut self, cx: &mut Cx<'_>, key: Key, status: u16, exhausted: bool, out: Out<'_>) {
         let Some(context) = self.contexts.get(key) else { return };
         let server = context.server;

@@ -23,7 +23,7 @@ impl<P: Pattern> Node<'_, P> {
     ) {
         let mut actions = Collected::default();
         f(&mut self.dispatcher, cx, &mut actions);
-        for action in actions.0 {
+        for &action in &actions.0 {
             match action {
                 DispatcherAction::SendPing { target, sequence } => self.send_ping(cx, target, sequence, out),
                 DispatcherAction::StateChanged { target: id, to, .. } => {

@@ -37,6 +37,7 @@ pub const TIMEOUTS_MAX: usize = 256;
 
 /// What a turn left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Turn {
     /// Events taken.
     pub events: usize,

@@ -39,7 +39,11 @@ impl<'r> Answer<'r> {
 pub(super) fn path_back(flow: &Flow, via: Option<&Via<'_>>) -> Flow {
     let mut back = *flow;
     if let Some(via) = via.filter(|v| !flow.transport.is_reliable() && v.rport == Rport::Absent) {
-        back.peer.set_port(via.port.unwrap_or(Transport::Udp.default_port()));
+        match via.port {
+            // Nobody can be reached there.
+            Some(0) => {}
+            port => back.peer.set_port(port.unwrap_or(Transport::Udp.default_port())),
+        }
     }
     back
 }
@@ -63,6 +67,7 @@ impl<P: Pattern> Node<'_, P> {
     }
 
     /// Writes an answer into `self.message`; gives its length.
+    #[inline(never)]
     pub(super) fn write_answer(&mut self, msg: &Msg<'_>, source: &Flow, answer: &Answer<'_>) -> Option<usize> {
         // A 100 says nothing about a dialog and takes no tag (RFC 3261 §16.2).
         let tag = if answer.status == 100 { None } else { Some(self.to_tag(msg)) };

@@ -27,27 +27,30 @@ impl<P: Pattern> Node<'_, P> {
         if bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
             return;
         }
-        match Msg::parse(bytes) {
+        // By reference: a message is large, and the stack of a microcontroller is not.
+        match &Msg::parse(bytes) {
             Ok(msg) => match msg.start() {
-                StartLine::Request { .. } => self.request(cx, flow, &msg, out),
-                StartLine::Response { .. } => self.response(cx, flow, &msg, out),
+                StartLine::Request { .. } => self.request(cx, flow, msg, out),
+                StartLine::Response { .. } => self.response(cx, flow, msg, out),
             },
-            Err(error) => self.malformed(flow, bytes, error, out),
+            Err(error) => self.malformed(flow, bytes, *error, out),
         }
     }
 
     /// A malformed request is answered if enough of it can be read; all else is dropped.
+    #[inline(never)]
     fn malformed(&mut self, flow: &Flow, bytes: &[u8], error: ParseError, out: Out<'_>) {
         self.stats.malformed += 1;
-        match Msg::salvage(bytes) {
+        match &Msg::salvage(bytes) {
             Some(msg) if msg.method() != Some(Method::Ack) => {
                 let status = if error.kind == crate::error::ParseErrorKind::Version { 505 } else { 400 };
-                self.answer(&msg, flow, &Answer::new(status), out);
+                self.answer(msg, flow, &Answer::new(status), out);
             }
             _ => out(Action::Report(Report::Dropped { source: flow.peer, why: Drop::Malformed(error) })),
         }
     }
 
+    #[inline(never)]
     fn request(&mut self, cx: &mut Cx<'_>, flow: &Flow, msg: &Msg<'_>, out: Out<'_>) {
         self.stats.requests += 1;
         let valid = match validate(msg) {
@@ -177,6 +180,7 @@ impl<P: Pattern> Node<'_, P> {
     }
 
     /// What was sent did not get there (RFC 3261 §17.1.4, §18.4).
+    #[inline(never)]
     pub(super) fn undelivered(&mut self, cx: &mut Cx<'_>, _to: core::net::SocketAddr, bytes: &[u8], out: Out<'_>) {
         self.stats.undelivered += 1;
         // The error may quote the start of the message only; our Via is its first field.

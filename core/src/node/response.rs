@@ -22,6 +22,7 @@ use crate::wire::sip::session_expires::SessionExpires;
 use crate::wire::sip::via::{Rport, Via};
 
 impl<P: Pattern> Node<'_, P> {
+    #[inline(never)]
     pub(super) fn response(&mut self, cx: &mut Cx<'_>, flow: &Flow, msg: &Msg<'_>, out: Out<'_>) {
         self.stats.responses += 1;
         let parsed = (|| {
@@ -161,6 +162,7 @@ impl<P: Pattern> Node<'_, P> {
     }
 
     /// Writes a response without our Via into `self.message`; gives its length.
+    #[inline(never)]
     pub(super) fn write_response(&mut self, msg: &Msg<'_>, via: &Via<'_>) -> Option<usize> {
         let mut draft = Draft::new(msg);
         forward::response(&mut draft, via).ok()?;

@@ -98,6 +98,7 @@ impl<P: Pattern> Node<'_, P> {
 
     /// Writes the request as it is forwarded into `self.message`; gives its length. RFC 3261 §16.11: the branch is a
     /// function of the request, so that a retransmission gets the same one.
+    #[inline(never)]
     fn write_stateless(&mut self, r: &Request<'_, '_>, next: &Flow) -> Option<usize> {
         let cseq = Text::<10>::with(|t| t.put_number(u64::from(r.valid.cseq.number)));
         let parts = [r.valid.via.branch.unwrap_or_default(), r.valid.call_id, cseq.as_bytes()];

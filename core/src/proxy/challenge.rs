@@ -12,6 +12,7 @@ pub type Kept = heapless::Vec<(u8, u16, Buf), BRANCHES_MAX>;
 
 /// Writes the response kept from `branch`; gives its status code, or `None` if there is none. A 401 or 407 takes with it
 /// what the other branches ask for, as the caller can answer all of them in one request, as far as there is room.
+#[inline(never)]
 pub fn write_kept(kept: &Kept, branch: u8, bufs: &BufPool<'_>, out: &mut impl Put) -> Option<u16> {
     let (_, status, best) = kept.iter().find(|(b, _, _)| *b == branch)?;
     let bytes = bufs.bytes(best);

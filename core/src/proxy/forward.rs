@@ -9,7 +9,7 @@ use crate::wire::sip::edit::{Draft, EditError};
 use crate::wire::sip::header_name::HeaderName;
 use crate::wire::sip::msg::Msg;
 use crate::wire::sip::option_tags::Tokens;
-use crate::wire::sip::put::{Put, Text};
+use crate::wire::sip::put::Put;
 use crate::wire::sip::stamp::ViaStamp;
 use crate::wire::sip::transport::Transport;
 use crate::wire::sip::via::{Rport, Via};
@@ -20,6 +20,7 @@ pub const LATE_TRANSPORT: u8 = 0;
 pub const LATE_SENT_BY: u8 = 1;
 /// What Record-Route holds besides the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RecordRoute {
     /// `lr=on` instead of `lr`, for peers that cannot read a parameter without a value.
     pub full_lr: bool,
@@ -37,6 +38,7 @@ impl Default for RecordRoute {
 
 /// Option tags that a target does not support and that are therefore not offered to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Strip {
     /// `100rel` (RFC 3262).
     pub reliable_provisional: bool,
@@ -136,30 +138,26 @@ fn record_route(
     let two =
         rr.double && (how.ingress.transport != how.egress.transport || how.ingress.advertised != how.egress.advertised);
     let tag = valid.from.tag().filter(|_| rr.from_tag);
-    let before = msg.header(HeaderName::RecordRoute);
-    let after_via = msg.headers_named(HeaderName::Via).last().map_or(msg.head_end(), |h| h.span.line_end());
+    let behind_vias = || msg.headers_named(HeaderName::Via).last().map_or(msg.head_end(), |h| h.span.line_end());
+    let at = msg.header(HeaderName::RecordRoute).map_or_else(behind_vias, |h| h.span.at());
     let mut put = |listener: &Listener| {
-        let text = Text::<320>::with(|t| {
-            t.put(b"<sip:");
-            t.put_host_port(listener.advertised);
+        draft.insert_header_at(at, HeaderName::RecordRoute, |i| {
+            i.put(b"<sip:");
+            i.put_host_port(listener.advertised);
             if listener.transport != Transport::Udp {
-                t.put(b";transport=");
-                t.put(listener.transport.as_param().as_bytes());
+                i.put(b";transport=");
+                i.put(listener.transport.as_param().as_bytes());
             }
             if two {
-                t.put(b";r2=on");
+                i.put(b";r2=on");
             }
-            t.put(if rr.full_lr { b";lr=on" } else { b";lr" });
+            i.put(if rr.full_lr { b";lr=on" } else { b";lr" });
             if let Some(tag) = tag {
-                t.put(b";ftag=");
-                t.put(tag);
+                i.put(b";ftag=");
+                i.put(tag);
             }
-            t.put(b">");
-        });
-        match &before {
-            Some(h) => draft.insert_header(Some(h), HeaderName::RecordRoute, |i| i.put(text.as_bytes())),
-            None => draft.insert_header_at(after_via, HeaderName::RecordRoute, |i| i.put(text.as_bytes())),
-        }
+            i.put(b">");
+        })
     };
     // The top one faces the next hop.
     put(how.egress)?;

@@ -46,6 +46,7 @@ pub struct RouteSet<'b> {
 
 /// A Route header field that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MalformedRoute;
 
 impl<'b> RouteSet<'b> {

@@ -13,6 +13,7 @@ pub struct StatusSet {
 
 /// A text that is no set of status codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum StatusSetError {
     /// An item is neither a code (`408`) nor a class (`5xx`).

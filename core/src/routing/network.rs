@@ -6,6 +6,7 @@ use core::str::FromStr;
 
 /// A network: an address and how many of its leading bits count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Network {
     addr: IpAddr,
     bits: u8,
@@ -13,6 +14,7 @@ pub struct Network {
 
 /// A text that is no network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum NetworkError {
     /// The address is none.

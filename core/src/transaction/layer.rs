@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::client::{Client, ClientAction, ClientEvent};
 use super::client_invite::{ClientInvite, ClientInviteAction, ClientInviteEvent, ClientInviteState};
-use super::server::{Server, ServerAction, ServerEvent};
+use super::server::{Server, ServerAction, ServerEvent, ServerState};
 use super::server_invite::{ServerInvite, ServerInviteAction, ServerInviteEvent, ServerInviteState};
 use super::timers::{Step, Timers};
 use crate::error::Full;
@@ -151,6 +151,14 @@ impl ServerMachine {
         out
     }
 
+    /// Whether only provisional responses were sent so far.
+    fn is_proceeding(&self) -> bool {
+        match self {
+            Self::Invite(m) => m.state() == ServerInviteState::Proceeding,
+            Self::Other(m) => m.state() == ServerState::Proceeding,
+        }
+    }
+
     fn is_accepted(&self) -> bool {
         matches!(self, Self::Invite(m) if m.state() == ServerInviteState::Accepted)
     }
@@ -243,6 +251,7 @@ pub struct ClientTransaction {
 
 /// Who started a client transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Owner {
     /// The response context.
     pub context: Key,
@@ -272,6 +281,7 @@ impl Timed for ClientTransaction {
 
 /// What a retransmitted request brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Again {
     /// It was absorbed, or the last response was sent again.
     Absorbed,
@@ -281,6 +291,7 @@ pub enum Again {
 
 /// What a client transaction tells its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Outcome {
     /// The response at hand is the owner's.
     Pass(Owner),
@@ -292,6 +303,7 @@ pub enum Outcome {
 
 /// What expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Expired {
     /// A client transaction has something to tell.
     Outcome(Outcome),
@@ -441,15 +453,15 @@ impl<'a> Transactions<'a> {
                     FromServer::Trying | FromServer::PassAck => {}
                 }
             }
-            (actions, t.last.is_some())
+            (actions, t.last.is_none() && t.machine.is_proceeding())
         }) else {
             return heapless::Vec::new();
         };
-        let (mut actions, has_last) = ran.value;
+        let (mut actions, owes_trying) = ran.value;
         if let Some(freed) = ran.freed {
             self.close_server(io, key, freed);
         }
-        if !has_last && let Some(resend) = actions.iter_mut().find(|a| **a == FromServer::Resend) {
+        if owes_trying && let Some(resend) = actions.iter_mut().find(|a| **a == FromServer::Resend) {
             *resend = FromServer::Trying;
         }
         actions
@@ -630,12 +642,13 @@ impl<'a> Transactions<'a> {
 
     /// The CANCEL is a transaction of its own with the branch of the INVITE (RFC 3261 §9.1); the INVITE's transaction
     /// knows it, so that its responses are found.
+    #[inline(never)]
     fn send_cancel(&mut self, cx: &mut Cx<'_>, io: &mut Io<'_, '_>, invite: Key) {
         let Some(t) = self.clients.get(invite) else { return };
         let (Some(request), flow) = (&t.request, t.flow) else { return };
         let mut out = Writer::new(io.scratch);
-        let Ok(msg) = Msg::parse(io.bufs.bytes(request)) else { return };
-        build::cancel(&msg, &mut out);
+        let Ok(msg) = &Msg::parse_sent(io.bufs.bytes(request)) else { return };
+        build::cancel(msg, &mut out);
         let Some(bytes) = out.finish() else { return };
         let Ok(buf) = io.bufs.alloc_copy(bytes) else { return };
         let Ok(key) = self.open_client(false, flow, None) else {
@@ -683,7 +696,7 @@ impl<'a> Transactions<'a> {
     }
 
     /// Whether no index names a transaction, as it has to be while there is none.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "alloc"))]
     pub(crate) fn indexes_are_empty(&self) -> bool {
         self.index.is_empty() && self.merged.is_empty()
     }
@@ -695,13 +708,17 @@ impl<'a> Transactions<'a> {
 }
 
 impl ClientTransaction {
+    #[inline(never)]
     fn send_ack(&self, io: &mut Io<'_, '_>, response: Option<&Msg<'_>>) {
         let (Some(request), Some(response)) = (&self.request, response) else { return };
-        let Ok(request) = Msg::parse(io.bufs.bytes(request)) else { return };
+        let Ok(request) = &Msg::parse_sent(io.bufs.bytes(request)) else { return };
         let mut out = Writer::new(io.scratch);
-        build::ack(&request, response.value(HeaderName::To).unwrap_or_default(), &mut out);
+        build::ack(request, response.value(HeaderName::To).unwrap_or_default(), &mut out);
         if let Some(bytes) = out.finish() {
             (io.send)(&self.flow, bytes);
         }
     }
 }
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests;

@@ -9,6 +9,7 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// The base values. Every named timer is computed from them, so a change of T1 moves all that hang on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Timers {
     /// T1, the estimated round-trip time (RFC 3261 §17.1.1.1): 500 ms.
     pub t1: Duration,

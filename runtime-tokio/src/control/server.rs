@@ -66,7 +66,8 @@ impl Control {
         Ok(results)
     }
 
-    async fn call(&self, method: &str, params: &Value) -> Outcome {
+    /// Carries out one request.
+    pub(crate) async fn call(&self, method: &str, params: &Value) -> Outcome {
         match method {
             "targets.list" | "dispatcher.list" => self.list(params).await,
             "targets.set_state" | "dispatcher.set_state" => self.set_state(params).await,

@@ -14,27 +14,20 @@ use crate::sys::{self, Buffer, Switch};
 
 /// A listener to open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listen {
+pub(crate) struct Listen {
     /// Its number in flows.
-    pub id: ListenerId,
+    pub(crate) id: ListenerId,
     /// [`Transport::Udp`] or [`Transport::Tcp`].
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     /// The address. Port 0 lets the system choose.
-    pub addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
 }
 
 /// Why a listener could not be opened. Its text is one line that says what to do.
 #[derive(Debug)]
-pub struct BindError {
+pub(crate) struct BindError {
     listen: Listen,
     source: io::Error,
-}
-
-impl BindError {
-    /// The listener.
-    pub const fn listen(&self) -> Listen {
-        self.listen
-    }
 }
 
 impl fmt::Display for BindError {
@@ -89,7 +82,7 @@ pub(crate) struct ShardSockets {
 
 /// Open listeners, for every shard.
 #[derive(Debug)]
-pub struct Bound {
+pub(crate) struct Bound {
     pub(crate) shards: Vec<ShardSockets>,
     listeners: Vec<Listen>,
     receive_buffer: Option<usize>,
@@ -97,20 +90,20 @@ pub struct Bound {
 
 impl Bound {
     /// The listeners with the ports that they got.
-    pub fn listeners(&self) -> &[Listen] {
+    pub(crate) fn listeners(&self) -> &[Listen] {
         &self.listeners
     }
 
     /// The smallest receive buffer that a UDP socket got, in bytes. Less than was asked means that
     /// `net.core.rmem_max` limits it.
-    pub const fn receive_buffer(&self) -> Option<usize> {
+    pub(crate) const fn receive_buffer(&self) -> Option<usize> {
         self.receive_buffer
     }
 }
 
 /// Raises the limit on open files as far as the system allows. `Some` is a line for the operator: fewer files may be
 /// open than `connections` needs.
-pub fn raise_open_files(connections: usize) -> Option<String> {
+pub(crate) fn raise_open_files(connections: usize) -> Option<String> {
     // Sockets of the shards, epoll, standard streams, files of the control side.
     const OTHERS: u64 = 64;
     match sys::raise_nofile() {
@@ -125,7 +118,7 @@ pub fn raise_open_files(connections: usize) -> Option<String> {
 }
 
 /// Opens the listeners, one socket a shard and listener.
-pub fn bind(listens: &[Listen], settings: &Settings) -> Result<Bound, BindError> {
+pub(crate) fn bind(listens: &[Listen], settings: &Settings) -> Result<Bound, BindError> {
     let shards = settings.shards.max(1);
     let mut bound = Bound {
         shards: (0..shards).map(|_| ShardSockets::default()).collect(),

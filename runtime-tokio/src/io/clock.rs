@@ -9,18 +9,18 @@ const EPOCH: Instant = Instant::from_millis(1_000_000);
 
 /// A monotonic clock. Copies agree with each other, so all shards share one epoch.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     base: std::time::Instant,
 }
 
 impl Clock {
     /// A clock that starts now.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { base: std::time::Instant::now() }
     }
 
     /// The time.
-    pub fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         EPOCH + self.base.elapsed()
     }
 

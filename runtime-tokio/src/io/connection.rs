@@ -191,8 +191,8 @@ pub(crate) struct Output {
     bytes: Vec<u8>,
     head: usize,
     max: usize,
-    /// Unsent bytes of each entry, and whether it is a message (a keep-alive is none).
-    marks: VecDeque<(usize, bool)>,
+    /// Length of each entry, and the shard whose message it is (a keep-alive is no message).
+    marks: VecDeque<(usize, Option<u8>)>,
     /// Bytes of the first entry that are sent.
     first_sent: usize,
 }
@@ -202,13 +202,13 @@ impl Output {
         Self { bytes: Vec::new(), head: 0, max, marks: VecDeque::new(), first_sent: 0 }
     }
 
-    /// Takes a copy; false if there is no room.
-    pub(crate) fn push(&mut self, bytes: &[u8], is_message: bool) -> bool {
+    /// Takes a copy of a message of shard `owner`, or of a keep-alive; false if there is no room.
+    pub(crate) fn push(&mut self, bytes: &[u8], owner: Option<u8>) -> bool {
         if self.unsent().len().saturating_add(bytes.len()) > self.max {
             return false;
         }
         self.bytes.extend_from_slice(bytes);
-        self.marks.push_back((bytes.len(), is_message));
+        self.marks.push_back((bytes.len(), owner));
         true
     }
 
@@ -225,12 +225,12 @@ impl Output {
         self.head = self.bytes.len().min(self.head + n);
         self.first_sent += n;
         let mut messages = 0;
-        while let Some(&(len, is_message)) = self.marks.front()
+        while let Some(&(len, owner)) = self.marks.front()
             && self.first_sent >= len
         {
             self.first_sent -= len;
             self.marks.pop_front();
-            messages += u64::from(is_message);
+            messages += u64::from(owner.is_some());
         }
         if self.is_empty() {
             self.bytes.clear();
@@ -246,12 +246,12 @@ impl Output {
     }
 
     /// Empties the queue: gives each message of which not every byte was sent.
-    pub(crate) fn fail(&mut self, mut failed: impl FnMut(&[u8])) {
+    pub(crate) fn fail(&mut self, mut failed: impl FnMut(u8, &[u8])) {
         let mut at = self.head - self.first_sent.min(self.head);
-        for (len, is_message) in self.marks.drain(..) {
+        for (len, owner) in self.marks.drain(..) {
             let end = self.bytes.len().min(at + len);
-            if is_message {
-                failed(&self.bytes[at..end]);
+            if let Some(owner) = owner {
+                failed(owner, &self.bytes[at..end]);
             }
             at = end;
         }
@@ -386,12 +386,12 @@ mod tests {
     #[test]
     fn output_counts_whole_messages_and_gives_back_the_rest() {
         let mut output = Output::new(100);
-        assert!(output.push(b"one", true) && output.push(b"\r\n", false) && output.push(b"three", true));
+        assert!(output.push(b"one", Some(0)) && output.push(b"\r\n", None) && output.push(b"three", Some(0)));
         assert_eq!(output.advance(2), 0);
         assert_eq!(output.advance(4), 1);
         assert_eq!(output.unsent(), b"hree");
         let mut failed = Vec::new();
-        output.fail(|b| failed.push(b.to_vec()));
+        output.fail(|_, b| failed.push(b.to_vec()));
         assert_eq!(failed, [b"three"]);
         assert!(output.is_empty());
     }
@@ -399,14 +399,14 @@ mod tests {
     #[test]
     fn output_is_bounded_by_what_is_unsent() {
         let mut output = Output::new(10);
-        assert!(output.push(b"12345678", true));
-        assert!(!output.push(b"abc", true));
+        assert!(output.push(b"12345678", Some(0)));
+        assert!(!output.push(b"abc", Some(0)));
         assert_eq!(output.advance(7), 0);
-        assert!(output.push(b"abcdefghi", true));
+        assert!(output.push(b"abcdefghi", Some(0)));
         assert_eq!(output.unsent(), b"8abcdefghi");
         assert_eq!(output.advance(3), 1);
         let mut failed = Vec::new();
-        output.fail(|b| failed.push(b.to_vec()));
+        output.fail(|_, b| failed.push(b.to_vec()));
         assert_eq!(failed, [b"abcdefghi"]);
     }
 }

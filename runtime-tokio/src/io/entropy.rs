@@ -6,13 +6,13 @@ use trunkline_core::Entropy;
 
 /// The randomness of one shard.
 #[derive(Debug)]
-pub struct ServerEntropy {
+pub(crate) struct ServerEntropy {
     public: SmallRng,
 }
 
 impl ServerEntropy {
     /// A source seeded by the system.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { public: make_rng() }
     }
 }

@@ -14,26 +14,12 @@ use super::stats::Stats;
 const KEPT_LEN_MAX: usize = 8_192;
 
 /// Says which shard a message belongs to. What it gives beyond the last shard is taken as the shard that asked.
-pub trait Steer: Send + Sync + 'static {
+pub(crate) trait Steer: Send + Sync + 'static {
     /// The shard that handles a received message.
     fn received(&self, bytes: &[u8]) -> u8;
 
     /// The shard that sent a message, of which ICMP may have brought back no more than the start.
     fn undelivered(&self, bytes: &[u8]) -> u8;
-}
-
-/// Steering for a single shard.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OneShard;
-
-impl Steer for OneShard {
-    fn received(&self, _: &[u8]) -> u8 {
-        0
-    }
-
-    fn undelivered(&self, _: &[u8]) -> u8 {
-        0
-    }
 }
 
 /// What one shard has for another.
@@ -154,8 +140,8 @@ impl Handover {
         }
     }
 
-    /// Takes what another shard gave, its bytes by swap.
-    pub(crate) fn pop(&mut self, bytes: &mut Vec<u8>) -> Option<Cargo> {
+    /// Takes what another shard gave, its bytes by swap; says which shard.
+    pub(crate) fn pop(&mut self, bytes: &mut Vec<u8>) -> Option<(u8, Cargo)> {
         let n = self.links.len();
         for i in 0..n {
             let at = (self.turn + i) % n;
@@ -168,7 +154,7 @@ impl Handover {
                 let _ = link.back.push(parcel.bytes);
             }
             self.turn = at + 1;
-            return Some(parcel.cargo);
+            return Some((u8::try_from(at).unwrap_or(u8::MAX), parcel.cargo));
         }
         None
     }
@@ -210,7 +196,8 @@ mod tests {
         for (n, end) in ends.iter_mut().enumerate() {
             let mut bytes = Vec::new();
             for _ in 0..2 {
-                let Some(Cargo::Undelivered(a)) = end.pop(&mut bytes) else { panic!("nothing came") };
+                let Some((from, Cargo::Undelivered(a))) = end.pop(&mut bytes) else { panic!("nothing came") };
+                assert_eq!(u16::from(from), a.port());
                 assert_eq!(bytes, [a.port() as u8, n as u8]);
             }
             assert!(end.pop(&mut bytes).is_none());

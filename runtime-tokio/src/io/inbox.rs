@@ -29,25 +29,31 @@ pub(crate) struct Io {
 }
 
 impl Io {
-    /// Takes back a message that did not get there: for this shard's engine, or for that of the shard that sent it.
+    /// Takes back a message of this shard that did not get there.
     pub(crate) fn fail(&self, to: SocketAddr, bytes: &[u8]) {
-        let mut handover = self.handover.borrow_mut();
-        if !handover.is_alone() {
-            let shard = self.steer.undelivered(bytes);
-            if handover.reaches(shard) {
-                handover.push(shard, Cargo::Undelivered(to), bytes);
-                return;
-            }
-        }
-        if !self.failed.push(to, bytes) {
+        self.fail_for(self.shard, to, bytes);
+    }
+
+    fn fail_for(&self, owner: u8, to: SocketAddr, bytes: &[u8]) {
+        if !self.failed.push(owner, to, bytes) {
             self.stats.failures_untold.tick();
         }
+    }
+
+    /// The shard that sent what an ICMP error brought back: with a shared port the kernel tells any of them.
+    fn owner(&self, bytes: &[u8]) -> u8 {
+        let handover = self.handover.borrow();
+        if handover.is_alone() {
+            return self.shard;
+        }
+        let owner = self.steer.undelivered(bytes);
+        if handover.reaches(owner) { owner } else { self.shard }
     }
 
     /// Reads the error queues of the sockets that met an error.
     pub(crate) fn take_errors(&self) {
         for port in &self.ports {
-            port.take_errors(&mut |to, bytes| self.fail(to, bytes));
+            port.take_errors(&mut |to, bytes| self.fail_for(self.owner(bytes), to, bytes));
         }
     }
 
@@ -116,8 +122,11 @@ impl Inbox {
     }
 
     fn pick(&mut self) -> Option<Pick> {
-        if let Some(to) = self.io.failed.pop(&mut self.held) {
-            return Some(Pick::Failed(to));
+        while let Some((owner, to)) = self.io.failed.pop(&mut self.held) {
+            if owner == self.io.shard {
+                return Some(Pick::Failed(to));
+            }
+            self.io.handover.borrow_mut().push(owner, Cargo::Undelivered(to), &self.held);
         }
         for i in 0..SOURCES.len() {
             let pick = match SOURCES[(self.first + i) % SOURCES.len()] {
@@ -182,12 +191,12 @@ impl Inbox {
     /// What the next parcel of another shard means for the engine.
     fn parcel(&mut self) -> Option<Pick> {
         loop {
-            let cargo = self.io.handover.borrow_mut().pop(&mut self.held)?;
+            let (from, cargo) = self.io.handover.borrow_mut().pop(&mut self.held)?;
             match cargo {
                 Cargo::Received(flow) => return Some(Pick::Held(flow)),
                 Cargo::Undelivered(to) => return Some(Pick::Failed(to)),
                 Cargo::Disconnected(id) => return Some(Pick::Gone(id)),
-                Cargo::Write(flow) => self.io.streams.send(&flow, &self.held),
+                Cargo::Write(flow) => self.io.streams.send(from, &flow, &self.held),
             }
         }
     }

@@ -32,12 +32,8 @@ mod streams;
 mod tests;
 mod udp;
 
-pub use bind::{BindError, Bound, Listen, bind, raise_open_files};
-pub use clock::Clock;
-pub use entropy::ServerEntropy;
-pub use handover::{OneShard, Steer};
-pub use settings::{Settings, TcpSettings};
-pub use shard::{Parts, ShardHandle, Shards, Stopped, start};
-pub use stats::{Counter, Stats};
-#[doc(no_inline)]
-pub use trunkline_core::node::pump::Engine;
+pub(crate) use bind::{Bound, Listen, bind, raise_open_files};
+pub(crate) use clock::Clock;
+pub(crate) use handover::Steer;
+pub(crate) use settings::{Settings, TcpSettings};
+pub(crate) use shard::{Parts, ShardHandle, Shards, start};

@@ -36,16 +36,22 @@ impl Outbox {
                     None => self.refuse(flow, bytes),
                 }
             }
-            Transport::Tcp => match flow.connection.map(shard_of).filter(|&shard| shard != self.io.shard) {
+            Transport::Tcp => match self.owner(flow) {
                 Some(shard) => {
                     if !self.io.handover.borrow_mut().push(shard, Cargo::Write(*flow), bytes) {
                         self.refuse(flow, bytes);
                     }
                 }
-                None => self.io.streams.send(flow, bytes),
+                None => self.io.streams.send(self.io.shard, flow, bytes),
             },
             _ => self.refuse(flow, bytes),
         }
+    }
+
+    /// The other shard that owns the connection of a flow.
+    fn owner(&self, flow: &Flow) -> Option<u8> {
+        let shard = flow.connection.map(shard_of)?;
+        self.io.handover.borrow().reaches(shard).then_some(shard)
     }
 
     fn refuse(&self, flow: &Flow, bytes: &[u8]) {

@@ -4,21 +4,22 @@ use std::time::Duration;
 
 /// Sockets and shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Threads, each with sockets and an engine of its own. At least one.
-    pub shards: u8,
+    pub(crate) shards: u8,
     /// Datagrams taken in one system call, 1 to 64.
-    pub receive_batch: usize,
+    pub(crate) receive_batch: usize,
     /// Receive buffer asked for each UDP socket, in bytes.
-    pub receive_buffer: usize,
+    pub(crate) receive_buffer: usize,
     /// Send buffer asked for each UDP socket, in bytes.
-    pub send_buffer: usize,
+    pub(crate) send_buffer: usize,
     /// Most datagrams that wait at one socket while the kernel takes none.
-    pub send_queue: usize,
-    /// Most messages that wait on their way from one shard to another.
-    pub handover: usize,
+    pub(crate) send_queue: usize,
+    /// Most messages that wait on their way from one shard to another. More are dropped and counted, as if the network had
+    /// lost them; what was to be written comes back as undelivered.
+    pub(crate) handover: usize,
     /// Streams.
-    pub tcp: TcpSettings,
+    pub(crate) tcp: TcpSettings,
 }
 
 impl Default for Settings {
@@ -37,23 +38,23 @@ impl Default for Settings {
 
 /// Streams.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TcpSettings {
+pub(crate) struct TcpSettings {
     /// How long a connection lives on which nothing is sent or received.
-    pub idle: Duration,
+    pub(crate) idle: Duration,
     /// How long a message may take to arrive, from its first byte.
-    pub unfinished: Duration,
+    pub(crate) unfinished: Duration,
     /// How long a connection may take to open.
-    pub connect: Duration,
+    pub(crate) connect: Duration,
     /// Longest message taken, in bytes.
-    pub message_max: usize,
+    pub(crate) message_max: usize,
     /// Most bytes that wait for one peer; who reads slower loses the connection.
-    pub write_queue: usize,
+    pub(crate) write_queue: usize,
     /// Most connections of all shards.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// Most connections that one address may open to us.
-    pub connections_per_source: usize,
+    pub(crate) connections_per_source: usize,
     /// Connections that the kernel may hold before they are accepted.
-    pub backlog: i32,
+    pub(crate) backlog: i32,
 }
 
 impl Default for TcpSettings {

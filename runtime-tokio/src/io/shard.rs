@@ -41,11 +41,11 @@ const STUCK_RETRY: Duration = Duration::from_millis(5);
 type Command<E> = Box<dyn FnOnce(&mut E, &mut Cx<'_>, &mut dyn FnMut(Action<'_>)) + Send>;
 
 /// What one shard runs.
-pub struct Parts<E> {
+pub(crate) struct Parts<E> {
     /// The engine.
-    pub engine: E,
+    pub(crate) engine: E,
     /// Takes its reports, on the shard's thread.
-    pub reporter: Box<dyn FnMut(Report<'_>) + Send>,
+    pub(crate) reporter: Box<dyn FnMut(Report<'_>) + Send>,
 }
 
 impl<E: fmt::Debug> fmt::Debug for Parts<E> {
@@ -56,7 +56,7 @@ impl<E: fmt::Debug> fmt::Debug for Parts<E> {
 
 /// The shard has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stopped;
+pub(crate) struct Stopped;
 
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,7 +68,7 @@ impl std::error::Error for Stopped {}
 
 /// A way to one shard, for any thread.
 #[derive(Debug)]
-pub struct ShardHandle<E> {
+pub(crate) struct ShardHandle<E> {
     commands: mpsc::Sender<Command<E>>,
     stats: Arc<Stats>,
 }
@@ -81,7 +81,7 @@ impl<E> Clone for ShardHandle<E> {
 
 impl<E: 'static> ShardHandle<E> {
     /// Runs `ask` on the shard's thread between two turns and gives its result. What it emits is sent.
-    pub async fn ask<R, F>(&self, ask: F) -> Result<R, Stopped>
+    pub(crate) async fn ask<R, F>(&self, ask: F) -> Result<R, Stopped>
     where
         R: Send + 'static,
         F: FnOnce(&mut E, &mut Cx<'_>, &mut dyn FnMut(Action<'_>)) -> R + Send + 'static,
@@ -91,22 +91,8 @@ impl<E: 'static> ShardHandle<E> {
         answered.await.map_err(|_| Stopped)
     }
 
-    /// [`Self::ask`] for a thread that runs no asynchronous code.
-    ///
-    /// # Panics
-    /// Within an asynchronous task.
-    pub fn ask_blocking<R, F>(&self, ask: F) -> Result<R, Stopped>
-    where
-        R: Send + 'static,
-        F: FnOnce(&mut E, &mut Cx<'_>, &mut dyn FnMut(Action<'_>)) -> R + Send + 'static,
-    {
-        let (answer, answered) = oneshot::channel();
-        self.commands.blocking_send(command(ask, answer)).map_err(|_| Stopped)?;
-        answered.blocking_recv().map_err(|_| Stopped)
-    }
-
     /// What the shard has counted.
-    pub fn stats(&self) -> &Stats {
+    pub(crate) fn stats(&self) -> &Stats {
         &self.stats
     }
 }
@@ -124,7 +110,7 @@ where
 
 /// Running shards.
 #[derive(Debug)]
-pub struct Shards<E> {
+pub(crate) struct Shards<E> {
     handles: Vec<ShardHandle<E>>,
     threads: Vec<JoinHandle<io::Result<E>>>,
     bells: Vec<Arc<Bell>>,
@@ -132,13 +118,13 @@ pub struct Shards<E> {
 
 impl<E> Shards<E> {
     /// A way to each shard, in order.
-    pub fn handles(&self) -> &[ShardHandle<E>] {
+    pub(crate) fn handles(&self) -> &[ShardHandle<E>] {
         &self.handles
     }
 
     /// Tells every shard to stop after the turn it is in. Whether calls should end first is the caller's to decide and
     /// the engine's to say.
-    pub fn request_stop(&self) {
+    pub(crate) fn request_stop(&self) {
         for bell in &self.bells {
             bell.ring_to_stop();
         }
@@ -146,7 +132,7 @@ impl<E> Shards<E> {
 
     /// Waits for every shard to stop and gives back the engines. An error is that of a thread that could not set up its
     /// sockets.
-    pub fn join(self) -> io::Result<Vec<E>> {
+    pub(crate) fn join(self) -> io::Result<Vec<E>> {
         let panicked = |_| io::Error::other("a shard's thread panicked");
         self.threads.into_iter().map(|thread| thread.join().map_err(panicked)?).collect()
     }
@@ -170,7 +156,7 @@ struct Seed<E> {
 
 /// Starts one thread a shard. `make` gives the parts of each, by its number; `clock` must be the one that the engines
 /// were made with.
-pub fn start<E: Engine + Send + 'static>(
+pub(crate) fn start<E: Engine + Send + 'static>(
     bound: Bound,
     settings: &Settings,
     steer: Arc<dyn Steer>,

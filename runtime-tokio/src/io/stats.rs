@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A number that one thread raises and any thread reads.
 #[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     /// The number.
-    pub fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
@@ -24,56 +24,56 @@ impl Counter {
 
 /// The counters of one shard. All of them only rise.
 #[derive(Debug, Default)]
-pub struct Stats {
+pub(crate) struct Stats {
     /// Datagrams received.
-    pub datagrams_in: Counter,
+    pub(crate) datagrams_in: Counter,
     /// Datagrams that the kernel took from us.
-    pub datagrams_out: Counter,
+    pub(crate) datagrams_out: Counter,
     /// Datagrams that came back by an ICMP error.
-    pub icmp_errors: Counter,
+    pub(crate) icmp_errors: Counter,
     /// Datagrams refused by the kernel, and messages that found no room in a queue.
-    pub send_failures: Counter,
+    pub(crate) send_failures: Counter,
     /// Datagrams lost because the network device had no room.
-    pub send_losses: Counter,
+    pub(crate) send_losses: Counter,
     /// Undelivered messages that the engine was not told of, because too many had failed at once.
-    pub failures_untold: Counter,
+    pub(crate) failures_untold: Counter,
     /// Turns of the pump.
-    pub turns: Counter,
+    pub(crate) turns: Counter,
     /// Messages given to another shard.
-    pub handed_over: Counter,
+    pub(crate) handed_over: Counter,
     /// Messages dropped because the ring to another shard was full.
-    pub handover_drops: Counter,
+    pub(crate) handover_drops: Counter,
     /// Messages received on streams.
-    pub stream_messages_in: Counter,
+    pub(crate) stream_messages_in: Counter,
     /// Messages written to streams.
-    pub stream_messages_out: Counter,
+    pub(crate) stream_messages_out: Counter,
     /// Keep-alive pings answered (RFC 5626 §3.5.1).
-    pub pings: Counter,
+    pub(crate) pings: Counter,
     /// Connections that peers opened.
-    pub accepted: Counter,
+    pub(crate) accepted: Counter,
     /// Connections refused by a limit.
-    pub refused: Counter,
+    pub(crate) refused: Counter,
     /// Failures to accept, such as having no file descriptor left.
-    pub accept_errors: Counter,
+    pub(crate) accept_errors: Counter,
     /// Connections that we opened.
-    pub connected: Counter,
+    pub(crate) connected: Counter,
     /// Connections that we failed to open.
-    pub connect_failures: Counter,
+    pub(crate) connect_failures: Counter,
     /// Connections that are gone, for whatever reason.
-    pub closed: Counter,
+    pub(crate) closed: Counter,
     /// Connections closed because nothing happened on them.
-    pub closed_idle: Counter,
+    pub(crate) closed_idle: Counter,
     /// Connections closed because a message did not end in time.
-    pub closed_unfinished: Counter,
+    pub(crate) closed_unfinished: Counter,
     /// Connections closed because what came is no SIP, or too long.
-    pub closed_malformed: Counter,
+    pub(crate) closed_malformed: Counter,
     /// Connections closed because the peer does not read.
-    pub closed_slow: Counter,
+    pub(crate) closed_slow: Counter,
 }
 
 impl Stats {
     /// Names and values, in a fixed order.
-    pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         [
             ("datagrams_in", &self.datagrams_in),
             ("datagrams_out", &self.datagrams_out),

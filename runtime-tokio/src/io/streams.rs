@@ -159,21 +159,21 @@ impl Streams {
     }
 
     /// Puts a message into the write queue of its connection, of another one to the same peer, or of a new one
-    /// (RFC 3261 §18.2.2).
-    pub(crate) fn send(self: &Rc<Self>, flow: &Flow, bytes: &[u8]) {
+    /// (RFC 3261 §18.2.2). If it fails, `owner` is the shard that is told.
+    pub(crate) fn send(self: &Rc<Self>, owner: u8, flow: &Flow, bytes: &[u8]) {
         let named = flow.connection.and_then(|id| self.by_id.borrow().get(&id).cloned());
         let other = || {
             let id = self.by_path.borrow().get(&(flow.listener, flow.peer)).copied()?;
             self.by_id.borrow().get(&id).cloned()
         };
         match named.or_else(other).or_else(|| self.open(flow.listener, flow.peer)) {
-            Some(connection) => self.push(&connection, bytes, true),
-            None => self.fail(flow.peer, bytes),
+            Some(connection) => self.push(&connection, bytes, Some(owner)),
+            None => self.fail(owner, flow.peer, bytes),
         }
     }
 
-    fn push(&self, connection: &Rc<Connection>, bytes: &[u8], is_message: bool) {
-        let is_queued = connection.output.borrow_mut().push(bytes, is_message);
+    fn push(&self, connection: &Rc<Connection>, bytes: &[u8], owner: Option<u8>) {
+        let is_queued = connection.output.borrow_mut().push(bytes, owner);
         if is_queued {
             if !connection.is_dirty.replace(true) {
                 self.dirty.borrow_mut().push(Rc::clone(connection));
@@ -181,13 +181,15 @@ impl Streams {
         } else {
             self.stats.closed_slow.tick();
             self.close(connection);
-            self.fail(connection.peer, bytes);
+            if let Some(owner) = owner {
+                self.fail(owner, connection.peer, bytes);
+            }
         }
     }
 
-    fn fail(&self, to: SocketAddr, bytes: &[u8]) {
+    fn fail(&self, owner: u8, to: SocketAddr, bytes: &[u8]) {
         self.stats.send_failures.tick();
-        if !self.failed.push(to, bytes) {
+        if !self.failed.push(owner, to, bytes) {
             self.stats.failures_untold.tick();
         }
         self.wake_shard();
@@ -257,7 +259,7 @@ impl Streams {
                 Ok(Frame::Ping(_)) => {
                     drop(input);
                     self.stats.pings.tick();
-                    self.push(connection, b"\r\n", false);
+                    self.push(connection, b"\r\n", None);
                     if connection.is_closed.get() {
                         return false;
                     }
@@ -310,7 +312,7 @@ impl Streams {
             by_path.remove(&path);
         }
         drop(by_path);
-        connection.output.borrow_mut().fail(|bytes| self.fail(connection.peer, bytes));
+        connection.output.borrow_mut().fail(|owner, bytes| self.fail(owner, connection.peer, bytes));
         self.gone.borrow_mut().push_back(connection.id);
         connection.wake_task();
         self.wake_shard();

@@ -7,14 +7,26 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use tokio::runtime::Builder;
 use trunkline_core::Instant;
 use trunkline_core::flow::{ConnectionId, Flow, ListenerId};
 use trunkline_core::machine::Cx;
 use trunkline_core::node::action::Action;
 use trunkline_core::node::event::Event;
+use trunkline_core::node::pump::Engine;
 use trunkline_core::wire::sip::transport::Transport;
 
+use super::shard::Stopped;
+use super::stats::{Counter, Stats};
 use super::*;
+
+/// [`ShardHandle::ask`] from a test's thread.
+fn ask<R: Send + 'static>(
+    handle: &ShardHandle<Echo>,
+    ask: impl FnOnce(&mut Echo, &mut Cx<'_>, &mut dyn FnMut(Action<'_>)) -> R + Send + 'static,
+) -> Result<R, Stopped> {
+    Builder::new_current_thread().build().unwrap().block_on(handle.ask(ask))
+}
 
 /// Long enough for any machine; no test waits for it unless it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -116,13 +128,13 @@ impl World {
 
     fn send(&self, shard: usize, flow: Flow, bytes: &[u8]) {
         let bytes = bytes.to_vec();
-        self.handles()[shard].ask_blocking(move |_, _, out| out(Action::Send { flow: &flow, bytes: &bytes })).unwrap();
+        ask(&self.handles()[shard], move |_, _, out| out(Action::Send { flow: &flow, bytes: &bytes })).unwrap();
     }
 
     /// A counter over all shards, after the turn that they are in.
     fn sum(&self, counter: impl Fn(&Stats) -> &Counter) -> u64 {
         for handle in self.handles() {
-            handle.ask_blocking(|_, _, _| ()).unwrap();
+            ask(handle, |_, _, _| ()).unwrap();
         }
         self.handles().iter().map(|h| counter(h.stats()).value()).sum()
     }
@@ -257,15 +269,14 @@ fn a_closed_port_gives_the_datagram_back_and_hurts_nobody_else() {
             let own = shards - 1;
             let bytes = message(own, round);
             let (to, also) = (alive.local_addr().unwrap(), message(own, 100 + round));
-            world.handles()[usize::from(own)]
-                .ask_blocking({
-                    let bytes = bytes.clone();
-                    move |_, _, out| {
-                        out(Action::Send { flow: &udp_to(closed), bytes: &bytes });
-                        out(Action::Send { flow: &udp_to(to), bytes: &also });
-                    }
-                })
-                .unwrap();
+            ask(&world.handles()[usize::from(own)], {
+                let bytes = bytes.clone();
+                move |_, _, out| {
+                    out(Action::Send { flow: &udp_to(closed), bytes: &bytes });
+                    out(Action::Send { flow: &udp_to(to), bytes: &also });
+                }
+            })
+            .unwrap();
             assert_eq!(world.next(), Seen::Undelivered(own, closed, bytes), "round {round}");
             let mut got = [0; 200];
             let n = alive.recv(&mut got).unwrap();
@@ -295,13 +306,12 @@ fn what_the_kernel_refuses_comes_back() {
 #[test]
 fn the_deadline_wakes_the_shard_once_and_not_before() {
     let world = World::one();
-    let deadline = world.handles()[0]
-        .ask_blocking(|engine, cx, _| {
-            let deadline = cx.now + Duration::from_millis(30);
-            engine.deadline = Some(deadline);
-            deadline
-        })
-        .unwrap();
+    let deadline = ask(&world.handles()[0], |engine, cx, _| {
+        let deadline = cx.now + Duration::from_millis(30);
+        engine.deadline = Some(deadline);
+        deadline
+    })
+    .unwrap();
     match world.next() {
         Seen::Timeout(at) => assert!(at >= deadline),
         other => panic!("{other:?}"),
@@ -407,7 +417,7 @@ fn limits_on_connections_refuse_and_give_way_again() {
         drop(first);
         while !matches!(world.next(), Seen::Disconnected(..)) {}
         // The place is free once the connection's task has ended, which the next turn of the shard proves.
-        world.handles()[0].ask_blocking(|_, _, _| ()).unwrap();
+        ask(&world.handles()[0], |_, _, _| ()).unwrap();
         let mut third = connect(world.tcp);
         third.write_all(&message(0, 3)).unwrap();
         expect(&mut third, &message(0, 3));
@@ -418,13 +428,12 @@ fn limits_on_connections_refuse_and_give_way_again() {
 fn a_refused_connection_gives_every_message_back() {
     let world = World::one();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    world.handles()[0]
-        .ask_blocking(move |_, _, out| {
-            for n in 0..2 {
-                out(Action::Send { flow: &tcp_to(closed, None), bytes: &message(0, n) });
-            }
-        })
-        .unwrap();
+    ask(&world.handles()[0], move |_, _, out| {
+        for n in 0..2 {
+            out(Action::Send { flow: &tcp_to(closed, None), bytes: &message(0, n) });
+        }
+    })
+    .unwrap();
     assert_eq!(world.undelivered(), (closed, message(0, 0)));
     assert_eq!(world.undelivered(), (closed, message(0, 1)));
     assert_eq!(world.sum(|s| &s.connect_failures), 1);
@@ -475,6 +484,24 @@ fn a_reply_goes_back_over_the_connection_of_another_shard() {
 }
 
 #[test]
+fn what_a_shard_could_not_write_for_another_comes_back_to_that_other() {
+    let world = World::new(2, TcpSettings::default());
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let of_shard_1 = ConnectionId(NonZeroU64::new((1 << 56) + 77_777).unwrap());
+    world.send(0, tcp_to(closed, Some(of_shard_1)), &message(1, 1));
+    loop {
+        match world.next() {
+            Seen::Undelivered(shard, to, bytes) => {
+                assert_eq!((shard, to, bytes), (0, closed, message(1, 1)));
+                break;
+            }
+            other => assert!(matches!(other, Seen::Disconnected(..)), "{other:?}"),
+        }
+    }
+    assert_eq!(world.handles()[1].stats().connect_failures.value(), 1);
+}
+
+#[test]
 fn a_peer_that_shuts_its_side_still_gets_its_answer() {
     let world = World::one();
     let mut stream = connect(world.tcp);
@@ -514,5 +541,5 @@ fn stopped_shards_give_their_engines_back() {
     shards.request_stop();
     let engines = shards.join().unwrap();
     assert_eq!(engines.iter().map(|e| e.shard).collect::<Vec<_>>(), [0, 1, 2]);
-    assert_eq!(handle.ask_blocking(|_, _, _| ()), Err(Stopped));
+    assert_eq!(ask(&handle, |_, _, _| ()), Err(Stopped));
 }

@@ -2,13 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use trunkline_core::Instant;
-use trunkline_core::transaction::Timers;
 use trunkline_core::wire::sip::build::{Reply, reason_phrase};
 use trunkline_core::wire::sip::header_name::HeaderName;
 use trunkline_core::wire::sip::method::Method;
@@ -19,6 +16,7 @@ use super::deadlines::Deadlines;
 use super::dialog::{Dialog, Outline, cseq_of, tag_of};
 use super::ports::ip_towards;
 use super::sdp::{self, Local, MediaPath, SdpError, Session};
+use super::settings::{Behaviour, Settings};
 use super::transactions::{Arrival, ClientEnd, ClientKey, Outbox, ServerKey, Transactions, respond_stateless};
 
 const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE";
@@ -26,65 +24,6 @@ const SDP_TYPE: &[u8] = b"application/sdp";
 /// Transactions for each call that may be active, and for those who only ask: they outlive their calls by 32 s.
 const TRANSACTIONS_PER_CALL: usize = 8;
 const TRANSACTIONS_MIN: usize = 4_096;
-
-/// What a media server does with calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Behaviour {
-    /// Rings, answers and echoes.
-    Answer {
-        /// How long it rings; with zero it answers without a 180.
-        ring: Duration,
-        /// After which time it hangs up; `None` leaves that to the caller.
-        hang_up_after: Option<Duration>,
-    },
-    /// Refuses calls with this status (486: busy, 500: broken). Other requests are answered as usual.
-    Refuse {
-        /// The status, 300 to 699.
-        status: u16,
-    },
-    /// Answers nothing at all.
-    Silent,
-}
-
-impl Behaviour {
-    /// Answers at once and echoes until the caller hangs up.
-    pub const ECHO: Self = Self::Answer { ring: Duration::ZERO, hang_up_after: None };
-}
-
-/// How a media server works.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// What it calls itself in `Server`; empty for no such field.
-    pub name: String,
-    /// What it does with calls.
-    pub behaviour: Behaviour,
-    /// The users (extensions) it answers for; all if empty. Others get 404.
-    pub users: Vec<String>,
-    /// Most calls at a time; more get 503.
-    pub calls_max: usize,
-    /// Where RTP ports are taken from; the even ones are.
-    pub rtp_ports: RangeInclusive<u16>,
-    /// The address written into SDP; `None` for the one from which the peer is reached.
-    pub media_ip: Option<IpAddr>,
-    /// The timers of its transactions.
-    pub timers: Timers,
-}
-
-impl Default for Settings {
-    /// Echo for all users, 1,000 calls, RTP ports 16384 to 32768.
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            behaviour: Behaviour::ECHO,
-            users: Vec::new(),
-            calls_max: 1_000,
-            rtp_ports: 16_384..=32_768,
-            media_ip: None,
-            timers: Timers::DEFAULT,
-        }
-    }
-}
 
 /// Where the media of calls is handled.
 pub(super) trait Legs {
@@ -216,7 +155,7 @@ impl<L: Legs> Agent<L> {
         }
         match self.transactions.request(now, &msg, source, out) {
             Arrival::New(key) => self.request(now, &key, &msg, source, out),
-            Arrival::Ack => self.ack(now, &msg, out),
+            Arrival::Ack => self.ack(&msg),
             Arrival::Absorbed => {}
             Arrival::Full => {
                 self.counters.refused.fetch_add(1, Relaxed);
@@ -359,7 +298,7 @@ impl<L: Legs> Agent<L> {
         self.rearm(id);
     }
 
-    fn ack(&mut self, _now: Instant, msg: &Msg<'_>, _out: &mut Outbox) {
+    fn ack(&mut self, msg: &Msg<'_>) {
         let Some(id) = self.find(msg) else { return };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(pending) = call.unacknowledged.take_if(|u| cseq_of(msg) == Some(u.cseq)) else { return };

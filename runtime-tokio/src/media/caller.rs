@@ -8,12 +8,12 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::agent::Settings;
 use super::calls::{CallResult, Calls, Counters, Plan, Progress};
 use super::clock::Clock;
 use super::ports::ip_towards;
 use super::rtp_tone::{Report, Tones};
 use super::server::{BATCH, DATAGRAM_MAX, flush, sleep_until};
+use super::settings::Settings;
 use super::transactions::Outbox;
 
 /// A user agent that is ready to call.
@@ -140,9 +140,9 @@ async fn run(
 mod tests {
     use std::time::Duration;
 
-    use super::super::agent::Behaviour;
     use super::super::calls::{Failure, Outcome};
     use super::super::server::Server;
+    use super::super::settings::Behaviour;
     use super::*;
 
     const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);

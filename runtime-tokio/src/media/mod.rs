@@ -2,11 +2,9 @@
 //! [`Caller`] places calls and checks that what it hears is what it sent.
 //!
 //! ```text
-//!            Calls (pure)      Agent (pure)
-//!  Caller -- transactions      transactions -- Server
-//!    |       dialog, sdp        dialog, sdp      |
-//!    +-- tone_leg: one RTP         echo_leg: one RTP
-//!        socket a call             socket a call
+//!  Caller ------ Calls                      Agent ------ Server
+//!    |            transactions, dialog, sdp                |
+//!    +- rtp_tone: one socket a call       rtp_echo: one socket a call
 //! ```
 //!
 //! The signalling of both is plain code over the transaction machines of the core: datagrams and time go in, datagrams
@@ -19,6 +17,7 @@ mod deadlines;
 mod dialog;
 mod ports;
 mod sdp;
+mod settings;
 mod transactions;
 
 pub mod caller;
@@ -27,8 +26,8 @@ pub mod rtp_tone;
 pub mod server;
 pub mod tone;
 
-pub use agent::{Behaviour, Settings};
 pub use caller::{Caller, Placed};
 pub use calls::{CallResult, Failure, Outcome, Plan, Progress};
 pub use rtp_tone::MediaStats;
 pub use server::{Server, ServerStats};
+pub use settings::{Behaviour, Settings};

@@ -33,16 +33,20 @@ pub(super) fn bind(ip: IpAddr, range: &RangeInclusive<u16>) -> io::Result<UdpSoc
     Err(last)
 }
 
+/// All addresses of the family of `ip`.
+pub(super) const fn unspecified(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
+    }
+}
+
 /// The address of this machine from which `peer` is reached.
 ///
 /// # Errors
 /// Those of the routing table: there is no way to `peer`.
 pub(super) fn ip_towards(peer: IpAddr) -> io::Result<IpAddr> {
-    let any: IpAddr = match peer {
-        IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+    let socket = UdpSocket::bind(SocketAddr::new(unspecified(peer), 0))?;
     // Nothing is sent: the port only has to be one.
     socket.connect(SocketAddr::new(peer, 9))?;
     Ok(socket.local_addr()?.ip())

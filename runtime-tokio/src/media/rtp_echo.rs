@@ -10,9 +10,10 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::agent::{Counters, Legs, Settings};
-use super::ports::{bind, ip_towards};
+use super::agent::{Counters, Legs};
+use super::ports::{bind, ip_towards, unspecified};
 use super::sdp::MediaPath;
+use super::settings::Settings;
 
 /// Longest RTP packet echoed: an Ethernet frame's worth and some.
 const PACKET_MAX: usize = 2_048;
@@ -43,16 +44,18 @@ impl Echoes {
     }
 
     fn start(&self, peer: IpAddr) -> io::Result<(SocketAddr, Echo)> {
-        let (advertised, local) = match self.settings.media_ip {
-            // An address that is written into SDP need not be one of this machine.
-            Some(ip @ IpAddr::V4(_)) => (ip, std::net::Ipv4Addr::UNSPECIFIED.into()),
-            Some(ip @ IpAddr::V6(_)) => (ip, std::net::Ipv6Addr::UNSPECIFIED.into()),
-            None => {
-                let ip = ip_towards(peer)?;
-                (ip, ip)
-            }
+        let advertised = match self.settings.media_ip {
+            Some(ip) => ip,
+            None => ip_towards(peer)?,
         };
-        let socket = UdpSocket::from_std(bind(local, &self.settings.rtp_ports)?)?;
+        let socket = match bind(advertised, &self.settings.rtp_ports) {
+            // An address that is written into SDP need not be one of this machine.
+            Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable && self.settings.media_ip.is_some() => {
+                bind(unspecified(advertised), &self.settings.rtp_ports)?
+            }
+            bound => bound?,
+        };
+        let socket = UdpSocket::from_std(socket)?;
         let address = SocketAddr::new(advertised, socket.local_addr()?.port());
         let (path, watched) = watch::channel(MediaPath { remote: None, send: true });
         let task = tokio::spawn(run(socket, watched, Arc::clone(&self.counters))).abort_handle();

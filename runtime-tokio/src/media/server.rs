@@ -10,9 +10,10 @@ use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::agent::{Agent, Counters, Settings};
+use super::agent::{Agent, Counters};
 use super::clock::Clock;
 use super::rtp_echo::Echoes;
+use super::settings::Settings;
 use super::transactions::Outbox;
 
 /// Longest datagram.

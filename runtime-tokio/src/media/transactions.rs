@@ -304,7 +304,7 @@ impl Transactions {
                     }
                 }
                 Key::Client(key) => {
-                    if !self.clients.get_mut(&key).is_some_and(|t| t.armed.take_if(|a| *a == at).is_some()) {
+                    if self.clients.get_mut(&key).is_none_or(|t| t.armed.take_if(|a| *a == at).is_none()) {
                         continue;
                     }
                     let driven = self.drive_client(now, key, ClientStep::Timeout, out);

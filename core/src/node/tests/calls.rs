@@ -239,3 +239,27 @@ fn large_requests_go_over_tcp_and_back_to_udp_where_that_is_refused() {
     assert!(plain.line("Via:").starts_with("Via: SIP/2.0/UDP "));
     assert!(only(w.udp(TARGETS[0], plain.answer("200 OK", "bo", ""))).text.starts_with("SIP/2.0 200"));
 }
+
+#[test]
+fn a_long_tag_is_recorded_whole() {
+    let addr = |port| std::format!("[2001:db8:ffff:ffff:ffff:ffff:ffff:{port}]:{port}").parse().unwrap();
+    let mut config = config();
+    let listeners = [Transport::Udp, Transport::Tcp].map(|transport| crate::proxy::Listener {
+        transport,
+        bound: US.parse().unwrap(),
+        advertised: addr(if transport == Transport::Udp { 5060 } else { 5061 }),
+    });
+    config.locals = crate::proxy::Locals::new(&listeners, crate::store::List::EMPTY, crate::store::List::EMPTY);
+    let mut w =
+        World::with(config, &crate::node::Capacity { transactions: 4, contexts: 2, dialogs: 2, targets: 16, sets: 4 });
+    let tag = "t".repeat(crate::limits::TAG_MAX);
+    w.event(crate::node::Event::Received {
+        flow: World::flow(CALLER, Transport::Tcp),
+        bytes: invite(1).replace("tag=al", &std::format!("tag={tag}")).as_bytes(),
+    });
+    let sent = w.take();
+    let forwarded = to(&sent, TARGETS[0])[0];
+    let recorded: Vec<_> = forwarded.text.lines().filter(|l| l.starts_with("Record-Route:")).collect();
+    assert_eq!(recorded.len(), 2);
+    assert!(recorded.iter().all(|l| l.ends_with(&std::format!(";r2=on;lr=on;ftag={tag}>"))), "{recorded:?}");
+}

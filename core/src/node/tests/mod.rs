@@ -1,8 +1,13 @@
 //! A whole node under virtual time, its peers written as text.
 
 mod calls;
+mod capacity;
+mod flows;
 mod forking;
+mod health;
+mod property;
 mod routes;
+mod sessions;
 mod stateless;
 mod timers;
 mod validation;

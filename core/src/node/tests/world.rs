@@ -5,19 +5,15 @@ use std::string::{String, ToString};
 use std::time::Duration;
 use std::vec::Vec;
 
-use crate::dialog::DialogLimits;
-use crate::dialog::session_timer::SessionTimerPolicy;
 use crate::dispatcher::{Algorithm, DispatcherSettings, ProbeSettings, ProbingMode, SetConfig, TargetConfig};
 use crate::entropy::SeededEntropy;
 use crate::flow::{Flow, ListenerId};
 use crate::machine::Cx;
-use crate::node::{Action, Capacity, Config, Event, Identity, Node, PingConfig};
-use crate::proxy::forward::RecordRoute;
-use crate::proxy::{Listener, Locals, StatusSet};
+use crate::node::{Action, Capacity, Config, Event, Identity, Node};
+use crate::proxy::{Listener, Locals};
 use crate::routing::{Condition, Dispatch, Pattern, Rule, Rules, Verdict};
 use crate::store::List;
 use crate::time::Instant;
-use crate::transaction::Timers;
 use crate::wire::sip::transport::Transport;
 
 pub(super) const US: &str = "192.0.2.1:5060";
@@ -108,29 +104,15 @@ pub(super) fn config_by(algorithm: Algorithm) -> Config<Contains> {
         Rule { when: List::from(std::vec![method(&["INVITE", "SUBSCRIBE"])]), then: Verdict::Dispatch(dispatch) },
         Rule { when: List::from(std::vec![method(&["NOTIFY", "INFO", "UPDATE", "PRACK"])]), then: Verdict::Relay },
     ];
+    let locals = Locals::new(&listeners(), List::from(std::vec!["edge.example".into()]), List::EMPTY);
     Config {
-        locals: Locals::new(&listeners(), List::from(std::vec!["edge.example".into()]), List::EMPTY),
-        timers: Timers { trying: Duration::ZERO, ..Timers::DEFAULT },
         timer_c: Duration::from_secs(185),
-        dialogs: DialogLimits::default(),
-        session_timer: SessionTimerPolicy::default(),
-        record_route: Some(RecordRoute::default()),
         dispatcher: DispatcherSettings {
             probe: ProbeSettings { mode: ProbingMode::Suspect, jitter: false, ..ProbeSettings::default() },
             ..DispatcherSettings::default()
         },
-        ping: PingConfig { method: "OPTIONS".into(), from: "sip:keepalive@edge.example".into(), user_agent: "".into() },
-        failover: StatusSet::parse("408,5xx").unwrap(),
-        first_reply: Some(Duration::from_secs(2)),
-        rules: Rules(List::from(rules)),
-        server: "VoIP-Platform".into(),
-        udp_max: 1_300,
-        retry_after_s: 5,
-        max_forwards: 10,
-        no_target_reason: "Service Unavailable — No Media Servers".into(),
-        all_failed_reason: "All Media Servers Unavailable".into(),
-        session_grace: Duration::from_secs(180),
-        down_grace: Duration::from_secs(10),
+        session_grace: Duration::ZERO,
+        ..Config::new(locals, Rules(List::from(rules)))
     }
 }
 
@@ -158,12 +140,35 @@ impl World {
     }
 
     pub(super) fn with_targets(config: Config<Contains>, capacity: &Capacity, targets: &[TargetConfig<'_>]) -> Self {
-        let identity = Identity { shard: 0, secret: *b"a secret of node" };
-        let node = Node::new(capacity.reserve(), config, identity).unwrap();
-        let mut world =
-            Self { node, entropy: SeededEntropy::new(1), now: START, reports: Vec::new(), sent: Vec::new() };
+        let mut world = Self::empty(config, capacity, 0);
         world.reload(targets);
         world
+    }
+
+    fn empty(config: Config<Contains>, capacity: &Capacity, shard: u8) -> Self {
+        let identity = Identity { shard, secret: *b"a secret of node" };
+        let node = Node::new(capacity.reserve(), config, identity).unwrap();
+        Self { node, entropy: SeededEntropy::new(1), now: START, reports: Vec::new(), sent: Vec::new() }
+    }
+
+    /// The shard of that number, with one target.
+    pub(super) fn as_shard(config: Config<Contains>, shard: u8) -> Self {
+        let mut world = Self::empty(config, &CAPACITY, shard);
+        let uri = std::format!("sip:{}", TARGETS[0]);
+        world.reload(&[TargetConfig::new(1, &uri, TARGETS[0].parse().unwrap())]);
+        world
+    }
+
+    /// The first so many of [`TARGETS`] are those of set 1 from now on.
+    pub(super) fn reload_to(&mut self, targets: usize) {
+        let uris: Vec<String> = TARGETS.iter().map(|t| std::format!("sip:{t}")).collect();
+        let targets: Vec<_> = TARGETS
+            .iter()
+            .zip(&uris)
+            .take(targets)
+            .map(|(t, uri)| TargetConfig::new(1, uri, t.parse().unwrap()))
+            .collect();
+        self.reload(&targets);
     }
 
     /// Puts other targets in place of those of set 1.
@@ -314,6 +319,8 @@ pub(super) fn from_caller(method: &str, ok: &Sent, n: u32, cseq: u32) -> String 
 
 /// A request that the callee sends within the dialog that `invite`, as it got it, set up with its tag `tag`.
 pub(super) fn from_callee(method: &str, invite: &Sent, tag: &str, remote: &str, cseq: u32) -> String {
+    let call = invite.line("Call-ID:").strip_prefix("Call-ID: ").unwrap();
+    let branch = std::format!("{call}.{cseq}{method}.{}", invite.to).replace([':', '[', ']'], "-");
     let routes: String = invite
         .text
         .lines()
@@ -321,7 +328,7 @@ pub(super) fn from_callee(method: &str, invite: &Sent, tag: &str, remote: &str, 
         .map(|r| std::format!("Route: {r}\r\n"))
         .collect();
     std::format!(
-        "{method} {remote} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKcallee{cseq}{method}\r\nMax-Forwards: 70\r\n{routes}\
+        "{method} {remote} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{branch}\r\nMax-Forwards: 70\r\n{routes}\
          From: {};tag={tag}\r\nTo: {}\r\n{}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n",
         invite.to,
         invite.line("To:").strip_prefix("To: ").unwrap(),

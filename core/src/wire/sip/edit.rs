@@ -16,7 +16,7 @@ use super::put::Put;
 use crate::limits::EDITS_MAX;
 
 /// Bytes of inserted text one draft can hold; larger insertions are borrowed ([`Draft::insert_borrowed`]).
-pub const TEXT_MAX: usize = 2_048;
+pub const TEXT_MAX: usize = 1_280;
 
 /// Why an edit was refused. The draft is as it was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

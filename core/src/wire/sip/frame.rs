@@ -6,6 +6,7 @@ use crate::error::{ParseError, ParseErrorKind};
 
 /// What the start of the buffered stream holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Frame {
     /// Not a whole message yet: read on.
     Incomplete,

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 const SELF: &str = "192.0.2.9:5070";

@@ -3,8 +3,9 @@ use std::cell::RefCell;
 use trunkline_core::Entropy as _;
 use trunkline_core::entropy::SeededEntropy;
 
-use super::super::agent::{self, Agent, Behaviour, Legs, Settings};
+use super::super::agent::{self, Agent, Legs};
 use super::super::sdp::MediaPath;
+use super::super::settings::{Behaviour, Settings};
 use super::*;
 
 const CALLER: &str = "192.0.2.1:5060";
