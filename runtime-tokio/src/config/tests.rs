@@ -162,7 +162,7 @@ fn all_that_is_wrong_is_reported_together() {
     let problems = read(text).unwrap_err();
     let wanted = [
         "t.toml:3:8: node.name: 5 is not allowed here; wanted a string in quotes",
-        "t.toml:2:10: node.shards: 1000 is out of range: 0 to 256",
+        "t.toml:2:10: node.shards: 1000 is out of range: 0 to 64",
         "t.toml:5:6: timers.t1: \"5\": wanted a number and a unit",
         "t.toml:6:6: timers.t2: 4 is not allowed here; wanted a duration with its unit",
         "set[0].id: the key `id` is missing here",

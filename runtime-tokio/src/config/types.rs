@@ -116,11 +116,13 @@ section! { default
         connections: u32 = 4_096, in 1..=1_000_000;
         /// Connections at once from one address. 0: no limit of its own.
         connections_per_source: u32 = 0, in 0..=1_000_000;
-        /// Connections at once that have sent a part of a message and not its end.
+        /// Connections at once that have sent a part of a message and not its end. One more costs the oldest of them its
+        /// connection.
         unfinished_messages: u32 = 1_024, in 1..=1_000_000;
         /// A message that is not whole by then closes its connection.
         unfinished_timeout: Duration = Duration::from_secs(10), in 100..=600_000;
-        /// Whether a message without Content-Length is taken as one without a body. false: it is refused.
+        /// Whether a message without Content-Length is taken as one without a body. false: its connection is
+        /// closed.
         accept_no_content_length: bool = true;
     }
 }
