@@ -1,6 +1,6 @@
 //! A request outside of any dialog: the rules say where it goes.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::config::Hop;
 use super::reply::{ALLOW, Answer, path_back};
@@ -196,6 +196,9 @@ impl<P: Pattern> Node<'_, P> {
         let raw = r.routes.next_hop().map(|(uri, _)| uri).or(r.routes.request_uri()).unwrap_or(r.valid.uri.raw);
         let uri = Uri::parse(raw).map_err(|_| answer(400, "Malformed Route"))?;
         let hop = Self::hop(&uri).ok_or(answer(502, "Bad Gateway — Next Hop Is No IP Address"))?;
+        if !is_one_peer(&hop.addr) {
+            return Err(answer(404, "Not Found — Next Hop Is Nobody's Address"));
+        }
         if self.config.locals.is_my_address(hop.transport, hop.addr) {
             return Err(answer(404, ""));
         }
@@ -286,6 +289,7 @@ impl<P: Pattern> Node<'_, P> {
             plan,
             branches: [Branch::default(); BRANCHES_MAX],
             kept: crate::proxy::challenge::Kept::new(),
+            unstarted: false,
             closed: false,
         };
         let key = self.contexts.insert(context)?;
@@ -312,6 +316,12 @@ impl<P: Pattern> Node<'_, P> {
             self.dialog_ended(&Ended { answered_for: None, ..ended });
         }
     }
+}
+
+/// Whether an address can be one peer's: nothing is sent to port 0, to no address, to a group or to everybody.
+fn is_one_peer(addr: &SocketAddr) -> bool {
+    let ip = addr.ip().to_canonical();
+    addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && ip != IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 /// A reason phrase out of the configuration, which is borrowed while the node works on.

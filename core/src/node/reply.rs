@@ -39,7 +39,11 @@ impl<'r> Answer<'r> {
 pub(super) fn path_back(flow: &Flow, via: Option<&Via<'_>>) -> Flow {
     let mut back = *flow;
     if let Some(via) = via.filter(|v| !flow.transport.is_reliable() && v.rport == Rport::Absent) {
-        back.peer.set_port(via.port.unwrap_or(Transport::Udp.default_port()));
+        match via.port {
+            // Nobody receives there.
+            Some(0) => {}
+            port => back.peer.set_port(port.unwrap_or(Transport::Udp.default_port())),
+        }
     }
     back
 }

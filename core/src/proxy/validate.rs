@@ -59,6 +59,9 @@ pub fn validate<'b>(msg: &Msg<'b>) -> Result<Valid<'b>, Invalid<'b>> {
     if !via.is_sip_2_0() {
         return Err(Invalid { status: 505, reason: "Version Not Supported", unsupported: None });
     }
+    if via.port == Some(0) {
+        return Err(bad("Malformed Via"));
+    }
     if via.branch.is_some_and(|b| b.len() > BRANCH_MAX) {
         return Err(bad("Via Branch Too Long"));
     }
