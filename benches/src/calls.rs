@@ -6,17 +6,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use trunkline_core::dialog::DialogLimits;
-use trunkline_core::dialog::session_timer::SessionTimerPolicy;
 use trunkline_core::dispatcher::{Algorithm, DispatcherSettings, ProbeSettings, ProbingMode, SetConfig, TargetConfig};
 use trunkline_core::entropy::SeededEntropy;
 use trunkline_core::flow::{Flow, ListenerId};
-use trunkline_core::node::{Action, Capacity, Config, Event, Identity, Node, PingConfig};
-use trunkline_core::proxy::forward::RecordRoute;
-use trunkline_core::proxy::{Listener, Locals, StatusSet};
+use trunkline_core::node::{Action, Capacity, Config, Event, Identity, Node};
+use trunkline_core::proxy::{Listener, Locals};
 use trunkline_core::routing::{Condition, Dispatch, Pattern, Rule, Rules, Verdict};
 use trunkline_core::store::List;
-use trunkline_core::transaction::Timers;
 use trunkline_core::wire::sip::transport::Transport;
 use trunkline_core::{Cx, Instant};
 
@@ -43,29 +39,14 @@ pub fn config() -> Config<NoPattern> {
     let listener = Listener { transport: Transport::Udp, bound: us, advertised: us };
     let dispatch = Dispatch { set: 1, algorithm: Algorithm::CallIdHash, fallback: None, limit: 8, value_header: None };
     let when = List::from(vec![Condition::Method(List::from(vec!["INVITE".into()]))]);
+    let locals = Locals::new(&[listener], List::EMPTY, List::EMPTY);
+    let rules = Rules(List::from(vec![Rule { when, then: Verdict::Dispatch(dispatch) }]));
     Config {
-        locals: Locals::new(&[listener], List::EMPTY, List::EMPTY),
-        timers: Timers { trying: Duration::ZERO, ..Timers::DEFAULT },
-        timer_c: Duration::from_secs(185),
-        dialogs: DialogLimits::default(),
-        session_timer: SessionTimerPolicy::default(),
-        record_route: Some(RecordRoute::default()),
         dispatcher: DispatcherSettings {
             probe: ProbeSettings { mode: ProbingMode::Suspect, ..ProbeSettings::default() },
             ..DispatcherSettings::default()
         },
-        ping: PingConfig { method: "OPTIONS".into(), from: "sip:ping@edge.example".into(), user_agent: "".into() },
-        failover: StatusSet::parse("408,5xx").expect("a set of codes"),
-        first_reply: Some(Duration::from_secs(2)),
-        rules: Rules(List::from(vec![Rule { when, then: Verdict::Dispatch(dispatch) }])),
-        server: "trunkline".into(),
-        udp_max: 1_300,
-        retry_after_s: 5,
-        max_forwards: 10,
-        no_target_reason: "Service Unavailable".into(),
-        all_failed_reason: "All Media Servers Unavailable".into(),
-        session_grace: Duration::from_secs(180),
-        down_grace: Duration::from_secs(10),
+        ..Config::new(locals, rules)
     }
 }
 

@@ -23,6 +23,7 @@ dialogs = 262144
 
 [dispatch.ping]
 interval = "2s"
+timeout = "1s"
 
 [control]
 socket = "$run/control.sock"

@@ -277,3 +277,6 @@ impl<'a> Dialogs<'a> {
         self.dialogs.high_water()
     }
 }
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests;

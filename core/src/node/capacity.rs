@@ -44,9 +44,9 @@ impl Capacity {
     pub fn reserve(&self) -> Memory<'static> {
         let index = |entries| Slots::reserved(Index::buckets_for(entries));
         let messages = [
-            (1_024, 2 * self.transactions),
-            (4_096, (self.transactions / 4).max(16)),
-            (MESSAGE_MAX + 1, (self.transactions / 256).max(16)),
+            (1_024, self.transactions),
+            (4_096, (self.transactions / 8).max(16)),
+            (MESSAGE_MAX + 1, (self.transactions / 1_024).max(16)),
         ];
         let names = [
             (128, self.dialogs),

@@ -55,6 +55,37 @@ pub struct Config<P: 'static> {
     pub down_grace: Duration,
 }
 
+impl<P> Config<P> {
+    /// The platform's defaults, with these listeners and rules.
+    pub fn new(locals: Locals, rules: Rules<P>) -> Self {
+        Self {
+            locals,
+            timers: Timers { trying: Duration::ZERO, ..Timers::DEFAULT },
+            timer_c: Duration::from_secs(181),
+            dialogs: DialogLimits::default(),
+            session_timer: SessionTimerPolicy::default(),
+            record_route: Some(RecordRoute::default()),
+            dispatcher: DispatcherSettings::default(),
+            ping: PingConfig {
+                method: "OPTIONS".into(),
+                from: "sip:keepalive@nodomain.com".into(),
+                user_agent: "VoIP-Platform".into(),
+            },
+            failover: StatusSet::parse("408,5xx").unwrap_or_default(),
+            first_reply: Some(Duration::from_secs(2)),
+            rules,
+            server: "VoIP-Platform".into(),
+            udp_max: 1_300,
+            retry_after_s: 5,
+            max_forwards: 10,
+            no_target_reason: "Service Unavailable — No Media Servers".into(),
+            all_failed_reason: "All Media Servers Unavailable".into(),
+            session_grace: Duration::from_secs(180),
+            down_grace: Duration::from_secs(10),
+        }
+    }
+}
+
 /// How pings look.
 #[derive(Clone, Debug)]
 pub struct PingConfig {

@@ -1,6 +1,6 @@
 //! A request outside of any dialog: the rules say where it goes.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 
 use super::config::Hop;
 use super::reply::{ALLOW, Answer, path_back};
@@ -40,6 +40,13 @@ pub(super) struct Request<'r, 'b> {
     pub(super) loop_hash: u32,
 }
 
+/// Whether an address can be that of one peer: nobody makes us send to many, or to nobody.
+fn is_one_host(addr: SocketAddr) -> bool {
+    let ip = addr.ip().to_canonical();
+    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+}
+
 impl<P: Pattern> Node<'_, P> {
     pub(super) fn initial(
         &mut self,
@@ -74,6 +81,11 @@ impl<P: Pattern> Node<'_, P> {
                 self.answer(msg, flow, &Answer { status, reason: as_str(&reason), headers: &[] }, out);
             }
             Some(Verdict::Relay) => self.relay(cx, &request, out),
+            // The sender wants another way than the rules: neither is guessed at.
+            Some(Verdict::Dispatch(_)) if routes.next_hop().is_some() => {
+                let answer = Answer { status: 403, reason: "Forbidden — Preloaded Route", headers: &[] };
+                self.answer(msg, flow, &answer, out);
+            }
             Some(Verdict::Dispatch(dispatch)) => {
                 let dispatch = dispatch.clone();
                 self.dispatch(cx, &request, &dispatch, out);
@@ -196,8 +208,8 @@ impl<P: Pattern> Node<'_, P> {
         let raw = r.routes.next_hop().map(|(uri, _)| uri).or(r.routes.request_uri()).unwrap_or(r.valid.uri.raw);
         let uri = Uri::parse(raw).map_err(|_| answer(400, "Malformed Route"))?;
         let hop = Self::hop(&uri).ok_or(answer(502, "Bad Gateway — Next Hop Is No IP Address"))?;
-        if !is_one_peer(&hop.addr) {
-            return Err(answer(404, "Not Found — Next Hop Is Nobody's Address"));
+        if !is_one_host(hop.addr) {
+            return Err(answer(403, "Forbidden — Next Hop Is Not One Host"));
         }
         if self.config.locals.is_my_address(hop.transport, hop.addr) {
             return Err(answer(404, ""));
@@ -316,12 +328,6 @@ impl<P: Pattern> Node<'_, P> {
             self.dialog_ended(&Ended { answered_for: None, ..ended });
         }
     }
-}
-
-/// Whether an address can be one peer's: nothing is sent to port 0, to no address, to a group or to everybody.
-fn is_one_peer(addr: &SocketAddr) -> bool {
-    let ip = addr.ip().to_canonical();
-    addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && ip != IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 /// A reason phrase out of the configuration, which is borrowed while the node works on.

@@ -40,7 +40,7 @@ pub(super) fn path_back(flow: &Flow, via: Option<&Via<'_>>) -> Flow {
     let mut back = *flow;
     if let Some(via) = via.filter(|v| !flow.transport.is_reliable() && v.rport == Rport::Absent) {
         match via.port {
-            // Nobody receives there.
+            // Nobody can be reached there.
             Some(0) => {}
             port => back.peer.set_port(port.unwrap_or(Transport::Udp.default_port())),
         }

@@ -300,11 +300,14 @@ impl Fork {
             200..300 => {
                 // Every 2xx to an INVITE goes upstream at once (RFC 3261 §16.7 step 5); of other requests the first.
                 let fresh = self.end_branch(branch, status, false);
-                if self.invite || (fresh && !self.answered) {
+                let known = self.branches.get(usize::from(branch)).is_some_and(|b| b.phase != Phase::Waiting);
+                if known && (self.invite || (fresh && !self.answered)) {
+                    self.answered = true;
                     out.emit(Action::Forward);
+                    self.wind_down(cx.now, out);
+                } else if fresh && !self.pending() {
+                    self.deadline = None;
                 }
-                self.answered = true;
-                self.wind_down(cx.now, out);
             }
             _ => {
                 if self.end_branch(branch, status, true) {
@@ -389,3 +392,6 @@ impl Machine for Fork {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,3 +98,101 @@ impl Locals {
         })
     }
 }
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn locals() -> Locals {
+        let listener = |transport, bound: &str, advertised: &str| Listener {
+            transport,
+            bound: bound.parse().unwrap(),
+            advertised: advertised.parse().unwrap(),
+        };
+        let listeners: Vec<_> = vec![
+            listener(Transport::Udp, "127.0.0.1:5060", "127.0.0.1:5060"),
+            listener(Transport::Udp, "10.0.0.1:5060", "192.0.2.1:5080"),
+            listener(Transport::Tcp, "10.0.0.1:5060", "192.0.2.1:5080"),
+            listener(Transport::Udp, "[::]:5070", "[2001:db8::1]:5070"),
+        ];
+        let addresses = List::from(vec!["2001:db8::2".parse().unwrap()]);
+        Locals::new(&listeners, List::from(vec!["edge.example".into()]), addresses)
+    }
+
+    #[test]
+    fn what_means_us() {
+        let rows = [
+            ("sip:10.0.0.1", true),
+            ("sip:10.0.0.1:5060", true),
+            ("sip:10.0.0.1:5061", false),
+            ("sip:10.0.0.2", false),
+            ("sip:192.0.2.1:5080", true),
+            ("sip:192.0.2.1", false),
+            ("sip:edge.example", true),
+            ("sip:EDGE.Example:5070", true),
+            ("sip:edge.example:5099", false),
+            ("sip:other.example", false),
+            ("sip:[2001:db8::1]:5070", true),
+            ("sip:[2001:db8:0::2]:5070", true),
+            ("sip:[2001:db8::3]:5070", false),
+            ("tel:+1555", false),
+        ];
+        for (uri, expected) in rows {
+            assert_eq!(locals().is_me(&Uri::parse(uri.as_bytes()).unwrap()), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn the_listener_a_record_route_names() {
+        let rows = [
+            ("sip:192.0.2.1:5080;lr", Some(1)),
+            ("sip:192.0.2.1:5080;transport=tcp;lr", Some(2)),
+            ("sip:10.0.0.1;lr", Some(1)),
+            ("sip:[2001:db8::1]:5070;lr", Some(3)),
+            ("sip:192.0.2.1:5080;transport=tls;lr", None),
+            ("sip:edge.example;lr", None),
+        ];
+        for (uri, expected) in rows {
+            let got = locals().named(&Uri::parse(uri.as_bytes()).unwrap());
+            assert_eq!(got, expected.map(ListenerId), "{uri}");
+        }
+    }
+
+    #[test]
+    fn the_listener_towards_a_peer() {
+        let rows = [
+            (Transport::Udp, "127.0.0.5:5060", Some(0)),
+            (Transport::Udp, "203.0.113.1:5060", Some(1)),
+            (Transport::Tcp, "203.0.113.1:5060", Some(2)),
+            // There is no choice.
+            (Transport::Tcp, "127.0.0.5:5060", Some(2)),
+            (Transport::Udp, "[2001:db8::9]:5060", Some(3)),
+            (Transport::Tcp, "[2001:db8::9]:5060", None),
+        ];
+        for (transport, peer, expected) in rows {
+            assert_eq!(
+                locals().towards(transport, peer.parse().unwrap()),
+                expected.map(ListenerId),
+                "{transport:?} {peer}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_comes_back_to_us() {
+        let rows = [
+            (Transport::Udp, "10.0.0.1:5060", true),
+            (Transport::Udp, "192.0.2.1:5080", true),
+            (Transport::Tls, "10.0.0.1:5060", false),
+            (Transport::Udp, "[2001:db8::2]:5070", true),
+            (Transport::Udp, "[::1]:5070", true),
+            (Transport::Udp, "[2001:db8::2]:5060", false),
+        ];
+        for (transport, addr, expected) in rows {
+            assert_eq!(locals().is_my_address(transport, addr.parse().unwrap()), expected, "{transport:?} {addr}");
+        }
+    }
+}

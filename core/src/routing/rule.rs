@@ -130,3 +130,115 @@ impl<P: Pattern> Condition<P> {
 fn same_host(domain: &[u8], host: Host<'_>) -> bool {
     Host::parse(domain).is_ok_and(|d| d.equivalent(host))
 }
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use std::string::String;
+    use std::vec;
+
+    use super::*;
+
+    /// The whole text, with `*` at the end for any rest.
+    #[derive(Clone, Debug)]
+    struct Glob(&'static str);
+
+    impl Pattern for Glob {
+        fn is_match(&self, text: &[u8]) -> bool {
+            match self.0.strip_suffix('*') {
+                Some(start) => text.starts_with(start.as_bytes()),
+                None => text == self.0.as_bytes(),
+            }
+        }
+    }
+
+    fn invite(uri: &str, extra: &str) -> String {
+        std::format!(
+            "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP x\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: 1\r\n\
+             CSeq: 1 INVITE\r\n{extra}\r\n"
+        )
+    }
+
+    fn holds(condition: &Condition<Glob>, text: &str, source: &str, transport: Transport) -> bool {
+        let msg = Msg::parse(text.as_bytes()).unwrap();
+        let uri = Uri::parse(msg.request_uri().unwrap()).unwrap();
+        condition.holds(&Subject { msg: &msg, uri: &uri, source: source.parse().unwrap(), transport })
+    }
+
+    #[test]
+    fn conditions_row_by_row() {
+        let header = |name: &'static str, pattern| Condition::Header { name: name.into(), pattern };
+        let list = |names: &[&'static str]| -> List<Str> { names.iter().map(|n| (*n).into()).collect() };
+        let net = |text: &str| Condition::Source(List::from(vec![text.parse().unwrap()]));
+        let rows = [
+            (net("10.0.0.0/8"), true),
+            (net("10.0.0.2"), false),
+            (net("2001:db8::/32"), false),
+            (Condition::Method(list(&["BYE", "INVITE"])), true),
+            (Condition::Method(list(&["invite"])), false),
+            (Condition::Method(list(&[])), false),
+            (Condition::User(Glob("con*")), true),
+            (Condition::User(Glob("conf1")), true),
+            (Condition::User(Glob("2000")), false),
+            (Condition::Domain(list(&["other", "EDGE.example"])), true),
+            (Condition::Domain(list(&["example"])), false),
+            (header("X-Tenant", None), true),
+            (header("x-tenant", Some(Glob("blue"))), true),
+            (header("X-Tenant", Some(Glob("red"))), false),
+            (header("X-Other", None), false),
+            (header("Subject", Some(Glob("hello*"))), true),
+            (header("s", None), true),
+            (Condition::Transport(List::from(vec![Transport::Tcp, Transport::Udp])), true),
+            (Condition::Transport(List::from(vec![Transport::Tls])), false),
+        ];
+        // The user part counts as it reads without escapes.
+        let text = invite("sip:c%6fnf1@edge.example", "X-Tenant: blue\r\ns: hello there\r\n");
+        for (condition, expected) in rows {
+            assert_eq!(holds(&condition, &text, "10.0.0.1", Transport::Udp), expected, "{condition:?}");
+        }
+        assert!(holds(&net("10.0.0.0/8"), &text, "::ffff:10.0.0.1", Transport::Udp), "IPv4 over an IPv6 socket");
+    }
+
+    #[test]
+    fn a_user_part_that_is_missing_or_too_long_matches_no_pattern() {
+        for uri in [String::from("sip:edge.example"), std::format!("sip:{}@edge.example", "a".repeat(USER_MAX + 1))] {
+            assert!(!holds(&Condition::User(Glob("*")), &invite(&uri, ""), "10.0.0.1", Transport::Udp), "{uri}");
+        }
+        let longest = std::format!("sip:{}@edge.example", "a".repeat(USER_MAX));
+        assert!(holds(&Condition::User(Glob("*")), &invite(&longest, ""), "10.0.0.1", Transport::Udp));
+    }
+
+    /// The numbers of a dialplan, as its patterns would read without regular expressions.
+    #[test]
+    fn the_first_rule_that_matches_decides() {
+        let to = |set| {
+            Verdict::Dispatch(Dispatch {
+                set,
+                algorithm: Algorithm::Serial,
+                fallback: None,
+                limit: 1,
+                value_header: None,
+            })
+        };
+        let user = |pattern| vec![Condition::User(Glob(pattern))];
+        let rules = Rules(List::from(vec![
+            Rule { when: List::from(user("conf*")), then: to(2) },
+            Rule { when: List::from(user("9196")), then: to(3) },
+            Rule { when: List::from(user("9*")), then: to(4) },
+            Rule { when: List::from(user("404")), then: Verdict::Reject { status: 404, reason: "".into() } },
+        ]));
+        for (uri, set) in
+            [("sip:conf12@x", 2), ("sip:9196@x", 3), ("sip:91@x", 4), ("sip:404@x", 0), ("sip:2000@x", -1)]
+        {
+            let text = invite(uri, "");
+            let msg = Msg::parse(text.as_bytes()).unwrap();
+            let uri = Uri::parse(msg.request_uri().unwrap()).unwrap();
+            let source = "10.0.0.1".parse().unwrap();
+            let got = match rules.verdict(&Subject { msg: &msg, uri: &uri, source, transport: Transport::Udp }) {
+                Some(Verdict::Dispatch(d)) => d.set as i32,
+                Some(_) => 0,
+                None => -1,
+            };
+            assert_eq!(got, set, "{text}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::client::{Client, ClientAction, ClientEvent};
 use super::client_invite::{ClientInvite, ClientInviteAction, ClientInviteEvent, ClientInviteState};
-use super::server::{Server, ServerAction, ServerEvent};
+use super::server::{Server, ServerAction, ServerEvent, ServerState};
 use super::server_invite::{ServerInvite, ServerInviteAction, ServerInviteEvent, ServerInviteState};
 use super::timers::{Step, Timers};
 use crate::error::Full;
@@ -149,6 +149,14 @@ impl ServerMachine {
             }
         }
         out
+    }
+
+    /// Whether only provisional responses were sent so far.
+    fn is_proceeding(&self) -> bool {
+        match self {
+            Self::Invite(m) => m.state() == ServerInviteState::Proceeding,
+            Self::Other(m) => m.state() == ServerState::Proceeding,
+        }
     }
 
     fn is_accepted(&self) -> bool {
@@ -445,15 +453,15 @@ impl<'a> Transactions<'a> {
                     FromServer::Trying | FromServer::PassAck => {}
                 }
             }
-            (actions, t.last.is_some())
+            (actions, t.last.is_none() && t.machine.is_proceeding())
         }) else {
             return heapless::Vec::new();
         };
-        let (mut actions, has_last) = ran.value;
+        let (mut actions, owes_trying) = ran.value;
         if let Some(freed) = ran.freed {
             self.close_server(io, key, freed);
         }
-        if !has_last && let Some(resend) = actions.iter_mut().find(|a| **a == FromServer::Resend) {
+        if owes_trying && let Some(resend) = actions.iter_mut().find(|a| **a == FromServer::Resend) {
             *resend = FromServer::Trying;
         }
         actions
@@ -639,7 +647,7 @@ impl<'a> Transactions<'a> {
         let Some(t) = self.clients.get(invite) else { return };
         let (Some(request), flow) = (&t.request, t.flow) else { return };
         let mut out = Writer::new(io.scratch);
-        let Ok(msg) = &Msg::parse(io.bufs.bytes(request)) else { return };
+        let Ok(msg) = &Msg::parse_sent(io.bufs.bytes(request)) else { return };
         build::cancel(msg, &mut out);
         let Some(bytes) = out.finish() else { return };
         let Ok(buf) = io.bufs.alloc_copy(bytes) else { return };
@@ -703,7 +711,7 @@ impl ClientTransaction {
     #[inline(never)]
     fn send_ack(&self, io: &mut Io<'_, '_>, response: Option<&Msg<'_>>) {
         let (Some(request), Some(response)) = (&self.request, response) else { return };
-        let Ok(request) = &Msg::parse(io.bufs.bytes(request)) else { return };
+        let Ok(request) = &Msg::parse_sent(io.bufs.bytes(request)) else { return };
         let mut out = Writer::new(io.scratch);
         build::ack(request, response.value(HeaderName::To).unwrap_or_default(), &mut out);
         if let Some(bytes) = out.finish() {
@@ -711,3 +719,6 @@ impl ClientTransaction {
         }
     }
 }
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests;

@@ -7,17 +7,13 @@ use core::fmt::{self, Write};
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use trunkline_core::dialog::DialogLimits;
-use trunkline_core::dialog::session_timer::SessionTimerPolicy;
 use trunkline_core::dispatcher::{Algorithm, DispatcherSettings, ProbeSettings, ProbingMode, SetConfig, TargetConfig};
 use trunkline_core::entropy::SeededEntropy;
 use trunkline_core::flow::{Flow, ListenerId};
-use trunkline_core::node::{Action, Config, Event, Identity, Memory, Node, PingConfig};
-use trunkline_core::proxy::forward::RecordRoute;
-use trunkline_core::proxy::{Listener, Locals, StatusSet};
+use trunkline_core::node::{Action, Config, Event, Identity, Memory, Node};
+use trunkline_core::proxy::{Listener, Locals};
 use trunkline_core::routing::{Condition, Dispatch, Pattern, Rule, Rules, Verdict};
 use trunkline_core::store::{List, Str};
-use trunkline_core::transaction::Timers;
 use trunkline_core::wire::sip::transport::Transport;
 use trunkline_core::{Cx, Instant};
 
@@ -180,13 +176,8 @@ static NAMES: [Str; 1] = [List::Static(b"edge.example")];
 fn config() -> Config<NoPattern> {
     let addr = "192.0.2.1:5060".parse().unwrap();
     let udp = Listener { transport: Transport::Udp, bound: addr, advertised: addr };
+    let locals = Locals::new(&[udp], List::Static(&NAMES), List::EMPTY);
     Config {
-        locals: Locals::new(&[udp], List::Static(&NAMES), List::EMPTY),
-        timers: Timers { trying: Duration::ZERO, ..Timers::DEFAULT },
-        timer_c: Duration::from_secs(185),
-        dialogs: DialogLimits::default(),
-        session_timer: SessionTimerPolicy::default(),
-        record_route: Some(RecordRoute::default()),
         dispatcher: DispatcherSettings {
             probe: ProbeSettings {
                 mode: ProbingMode::Flagged,
@@ -196,18 +187,7 @@ fn config() -> Config<NoPattern> {
             avoid_trying: false,
             ..DispatcherSettings::default()
         },
-        ping: PingConfig { method: "OPTIONS".into(), from: "sip:edge@edge.example".into(), user_agent: "".into() },
-        failover: StatusSet::parse("408,5xx").unwrap(),
-        first_reply: Some(Duration::from_secs(2)),
-        rules: Rules(List::Static(&RULES)),
-        server: "edge".into(),
-        udp_max: 1_300,
-        retry_after_s: 5,
-        max_forwards: 70,
-        no_target_reason: "No Targets".into(),
-        all_failed_reason: "All Targets Failed".into(),
-        session_grace: Duration::ZERO,
-        down_grace: Duration::ZERO,
+        ..Config::new(locals, Rules(List::Static(&RULES)))
     }
 }
 

@@ -132,9 +132,9 @@ section! { default
     /// figures. A change needs a restart.
     struct Limits {
         /// Transactions, each side counted.
-        transactions: u32 = 65_536, in 16..=16_777_216;
+        transactions: u32 = 262_144, in 16..=16_777_216;
         /// Dialogs.
-        dialogs: u32 = 131_072, in 16..=16_777_216;
+        dialogs: u32 = 262_144, in 16..=16_777_216;
         /// Branches that one request is sent to, one after another or at once.
         branches: u16 = 8, in 1..=8;
         /// Targets over all sets.

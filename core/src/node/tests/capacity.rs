@@ -168,3 +168,20 @@ fn what_is_larger_than_any_message_is_dropped() {
     assert!(w.udp(CALLER, noise).is_empty());
     assert_eq!(w.node.stats().malformed, 1);
 }
+
+#[test]
+fn a_request_with_as_many_fields_as_are_taken_is_acknowledged_and_cancelled() {
+    let taken = crate::limits::HEADERS_MAX - invite(1).lines().count() + 2;
+    let fields: String = (0..taken).map(|n| std::format!("X-{n}: y\r\n")).collect();
+    let invite = with(&invite(1), "Contact:", &std::format!("{fields}Contact:"));
+    let mut w = World::new();
+    let sent = w.udp(CALLER, &invite);
+    let forwarded = to(&sent, TARGETS[0])[0].clone();
+    w.udp(TARGETS[0], forwarded.answer("180 Ringing", "bo", ""));
+    let sent = w.udp(CALLER, cancel_of(&invite));
+    assert!(to(&sent, TARGETS[0])[0].text.starts_with("CANCEL "));
+    let sent = w.udp(TARGETS[0], forwarded.answer("487 Request Terminated", "bo", ""));
+    assert!(to(&sent, TARGETS[0])[0].text.starts_with("ACK "));
+    let one_more = with(&invite, "Contact:", "X: y\r\nContact:");
+    assert!(only(w.udp(CALLER, with(&one_more, "c1", "c2"))).text.starts_with("SIP/2.0 400 "));
+}

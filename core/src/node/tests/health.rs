@@ -79,7 +79,7 @@ fn a_ping_is_a_request_of_its_own() {
     let pings: Vec<_> = sent.iter().collect();
     assert_eq!(pings.len(), 3);
     assert_ne!(pings[0].line("Call-ID:"), pings[1].line("Call-ID:"));
-    assert_eq!(pings[0].line("From:").split(";tag=").next(), Some("From: <sip:keepalive@edge.example>"));
+    assert_eq!(pings[0].line("From:").split(";tag=").next(), Some("From: <sip:keepalive@nodomain.com>"));
     assert!(
         pings[0].text.starts_with("OPTIONS sip:203.0.113.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=")
     );

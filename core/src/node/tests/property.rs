@@ -113,7 +113,7 @@ impl Peers {
     }
 
     fn transaction(message: &Sent) -> String {
-        let via = Via::parse(message.line("Via:")[5..].as_bytes()).unwrap();
+        let via = Via::parse(&message.line("Via:").as_bytes()[5..]).unwrap();
         String::from_utf8(via.branch.unwrap().to_vec()).unwrap() + message.line("CSeq:")
     }
 
@@ -138,7 +138,7 @@ impl Peers {
 
     /// Whether the node still has the client transaction of this INVITE.
     fn is_watched(&self, invite: &Sent) -> bool {
-        let via = Via::parse(invite.line("Via:")[5..].as_bytes()).unwrap();
+        let via = Via::parse(&invite.line("Via:").as_bytes()[5..]).unwrap();
         let (id, _) = branch::decode(via.branch.unwrap()).unwrap();
         Key::new(id.slot, id.generation).is_some_and(|key| self.world.node.transactions.has_client(key))
     }

@@ -262,3 +262,13 @@ fn a_bye_in_an_early_dialog_leaves_the_end_to_the_invite() {
     w.udp(TARGETS[1], to(&sent, TARGETS[1])[0].answer("486 Busy", "x", ""));
     assert_eq!((w.dialogs(), w.loads()[1]), (0, 0));
 }
+
+#[test]
+fn a_late_refresh_is_allowed_for() {
+    let mut w = World::with(Config { session_grace: s(180), ..config() }, &CAPACITY);
+    call(&mut w, 1, "Session-Expires: 120\r\n");
+    w.wait(s(299));
+    assert_eq!(w.dialogs(), 1);
+    w.wait(s(2));
+    assert_eq!(w.dialogs(), 0);
+}

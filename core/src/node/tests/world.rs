@@ -5,19 +5,15 @@ use std::string::{String, ToString};
 use std::time::Duration;
 use std::vec::Vec;
 
-use crate::dialog::DialogLimits;
-use crate::dialog::session_timer::SessionTimerPolicy;
 use crate::dispatcher::{Algorithm, DispatcherSettings, ProbeSettings, ProbingMode, SetConfig, TargetConfig};
 use crate::entropy::SeededEntropy;
 use crate::flow::{Flow, ListenerId};
 use crate::machine::Cx;
-use crate::node::{Action, Capacity, Config, Event, Identity, Node, PingConfig};
-use crate::proxy::forward::RecordRoute;
-use crate::proxy::{Listener, Locals, StatusSet};
+use crate::node::{Action, Capacity, Config, Event, Identity, Node};
+use crate::proxy::{Listener, Locals};
 use crate::routing::{Condition, Dispatch, Pattern, Rule, Rules, Verdict};
 use crate::store::List;
 use crate::time::Instant;
-use crate::transaction::Timers;
 use crate::wire::sip::transport::Transport;
 
 pub(super) const US: &str = "192.0.2.1:5060";
@@ -108,29 +104,15 @@ pub(super) fn config_by(algorithm: Algorithm) -> Config<Contains> {
         Rule { when: List::from(std::vec![method(&["INVITE", "SUBSCRIBE"])]), then: Verdict::Dispatch(dispatch) },
         Rule { when: List::from(std::vec![method(&["NOTIFY", "INFO", "UPDATE", "PRACK"])]), then: Verdict::Relay },
     ];
+    let locals = Locals::new(&listeners(), List::from(std::vec!["edge.example".into()]), List::EMPTY);
     Config {
-        locals: Locals::new(&listeners(), List::from(std::vec!["edge.example".into()]), List::EMPTY),
-        timers: Timers { trying: Duration::ZERO, ..Timers::DEFAULT },
         timer_c: Duration::from_secs(185),
-        dialogs: DialogLimits::default(),
-        session_timer: SessionTimerPolicy::default(),
-        record_route: Some(RecordRoute::default()),
         dispatcher: DispatcherSettings {
             probe: ProbeSettings { mode: ProbingMode::Suspect, jitter: false, ..ProbeSettings::default() },
             ..DispatcherSettings::default()
         },
-        ping: PingConfig { method: "OPTIONS".into(), from: "sip:keepalive@edge.example".into(), user_agent: "".into() },
-        failover: StatusSet::parse("408,5xx").unwrap(),
-        first_reply: Some(Duration::from_secs(2)),
-        rules: Rules(List::from(rules)),
-        server: "VoIP-Platform".into(),
-        udp_max: 1_300,
-        retry_after_s: 5,
-        max_forwards: 10,
-        no_target_reason: "Service Unavailable — No Media Servers".into(),
-        all_failed_reason: "All Media Servers Unavailable".into(),
-        session_grace: Duration::from_secs(180),
-        down_grace: Duration::from_secs(10),
+        session_grace: Duration::ZERO,
+        ..Config::new(locals, Rules(List::from(rules)))
     }
 }
 

@@ -51,7 +51,7 @@ pub struct Header<'b> {
 pub struct Msg<'b> {
     bytes: &'b [u8],
     start: StartLine<'b>,
-    spans: heapless::Vec<Span, HEADERS_MAX>,
+    spans: heapless::Vec<Span, SPANS_MAX>,
     first: [u8; HeaderName::COUNT],
     start_at: u16,
     head_end: u16,
@@ -59,6 +59,9 @@ pub struct Msg<'b> {
 }
 
 const NONE: u8 = u8::MAX;
+/// Fields of a received message, and those that a proxy adds to it: Via, Max-Forwards, Record-Route twice, Route,
+/// Content-Length.
+const SPANS_MAX: usize = HEADERS_MAX + 6;
 /// What must be there exactly once (RFC 3261 §8.1.1); `Max-Forwards` may be missing (RFC 2543), but not doubled.
 const ONCE: [(HeaderName, bool); 5] = [
     (HeaderName::CallId, true),
@@ -74,18 +77,26 @@ impl<'b> Msg<'b> {
     /// Strict where two elements could read the message differently: line ends, control bytes, fields that may be
     /// there once, `Content-Length`, the method in `CSeq`. Everything else is left to those who ask for the value.
     pub fn parse(bytes: &'b [u8]) -> Result<Self, ParseError> {
-        Self::scan(bytes, |_| false)
+        Self::scan(bytes, HEADERS_MAX, |_| false)
+    }
+
+    /// Parses a message that was sent from here: it may have as many fields more than a received one as a proxy adds.
+    ///
+    /// # Errors
+    /// As [`Msg::parse`].
+    pub fn parse_sent(bytes: &'b [u8]) -> Result<Self, ParseError> {
+        Self::scan(bytes, SPANS_MAX, |_| false)
     }
 
     /// Parses what can be parsed of a malformed request, so that it can be answered with 400: the fields that
     /// [`super::build`] copies into a response. `None` for what is no request, or has no Via to send the answer by.
     pub fn salvage(bytes: &'b [u8]) -> Option<Self> {
-        let msg = Self::scan(bytes, |_| true).ok()?;
+        let msg = Self::scan(bytes, HEADERS_MAX, |_| true).ok()?;
         (msg.method().is_some() && msg.header(HeaderName::Via).is_some()).then_some(msg)
     }
 
     /// One pass. A defect that leaves the rest readable goes to `defect`, which says whether to go on.
-    fn scan(bytes: &'b [u8], defect: impl Fn(ParseError) -> bool) -> Result<Self, ParseError> {
+    fn scan(bytes: &'b [u8], headers_max: usize, defect: impl Fn(ParseError) -> bool) -> Result<Self, ParseError> {
         let fail = |kind, at| Err(ParseError::new(kind, at));
         if bytes.len() > MESSAGE_MAX {
             return fail(ParseErrorKind::TooLong, MESSAGE_MAX);
@@ -122,14 +133,14 @@ impl<'b> Msg<'b> {
                 [] | [b'\r'] => return fail(ParseErrorKind::Truncated, bytes.len()),
                 _ => {}
             }
-            match msg.field(pos) {
+            match msg.field(pos, headers_max) {
                 Ok(next) => pos = next,
-                Err((e, next)) => {
-                    if e.kind == ParseErrorKind::TooManyHeaders || !defect(e) {
-                        return Err(e);
-                    }
-                    pos = next.ok_or(e)?;
-                }
+                Err((e, _)) if !defect(e) => return Err(e),
+                // What is to be salvaged ends where no field can be told from the next one.
+                Err((_, next)) => match next {
+                    Some(next) => pos = next,
+                    None => break,
+                },
             }
         }
         if let Some(at) = scan::find_control(&bytes[start_at..pos])
@@ -156,7 +167,7 @@ impl<'b> Msg<'b> {
     }
 
     /// Reads the field that starts at `at`; gives the offset behind it. An error carries that offset where it is known.
-    fn field(&mut self, at: usize) -> Result<usize, (ParseError, Option<usize>)> {
+    fn field(&mut self, at: usize, headers_max: usize) -> Result<usize, (ParseError, Option<usize>)> {
         let bytes = self.bytes;
         let mut eol = line_end(bytes, at).map_err(|e| (e, None))?;
         // A line that starts with white space continues the field (RFC 3261 §7.3.1).
@@ -183,8 +194,12 @@ impl<'b> Msg<'b> {
         let name = HeaderName::parse(&bytes[at..name_end]);
         let span =
             Span { name, at: at as u16, value_at: value_at as u16, value_end: value_end as u16, line_end: next as u16 };
+        let too_many = (ParseError::new(ParseErrorKind::TooManyHeaders, at), None);
+        if self.spans.len() >= headers_max {
+            return Err(too_many);
+        }
         let nth = self.spans.len() as u8;
-        self.spans.push(span).map_err(|_| (ParseError::new(ParseErrorKind::TooManyHeaders, at), None))?;
+        self.spans.push(span).map_err(|_| too_many)?;
         let first = &mut self.first[name.index()];
         if *first == NONE {
             *first = nth;
@@ -293,7 +308,8 @@ impl<'b> Msg<'b> {
 
     /// The body; empty if there is none.
     pub fn body(&self) -> &'b [u8] {
-        &self.bytes[self.body_at()..usize::from(self.body_end)]
+        // Of a salvaged message the header may go to the end.
+        self.bytes.get(self.body_at()..usize::from(self.body_end)).unwrap_or_default()
     }
 
     /// All header fields in their order.
