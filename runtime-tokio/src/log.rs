@@ -99,11 +99,10 @@ fn uri(address: &[u8]) -> Shown<'_> {
 /// Writes what a node reports.
 pub(crate) fn report(report: &Report<'_>) {
     match *report {
-        Report::Request { subject, method, from, source, uri: target } => {
-            if enabled(Level::INFO) {
-                let method = Shown(method.as_bytes());
-                info!("{} >>> {method} from {} ({source}) to {}", Prefix(subject, "1"), uri(from), Shown(target));
-            }
+        // Asked before anything is parsed for it: this comes with every request.
+        Report::Request { subject, method, from, source, uri: target } if enabled(Level::INFO) => {
+            let method = Shown(method.as_bytes());
+            info!("{} >>> {method} from {} ({source}) to {}", Prefix(subject, "1"), uri(from), Shown(target));
         }
         Report::Routed { subject, target, failover } => {
             if failover {
