@@ -77,8 +77,9 @@ pub(crate) fn meaning(config: &Config) -> Vec<String> {
         "  {}. Everything else: {}.",
         config.route.len() + 1,
         match config.edge.authz_default_action {
-            DefaultAction::Deny => "answer 404 Not Found",
-            DefaultAction::Allow => "relay to the Request-URI",
+            DefaultAction::Deny =>
+                "answer 404 Not Found, or 405 Method Not Allowed to a method that is not taken".to_owned(),
+            DefaultAction::Allow => relay(true),
         }
     ));
     timers(config, &mut lines);
@@ -188,7 +189,7 @@ fn timers(config: &Config, lines: &mut Vec<String>) {
 
 fn rule(config: &Config, route: &Route) -> String {
     let name = if route.name.is_empty() { String::new() } else { format!("{}: ", route.name) };
-    let what: Vec<_> = route.actions().map(|action| deed(config, action)).collect();
+    let what: Vec<_> = route.actions().map(|action| deed(config, &route.r#match, action)).collect();
     format!("{name}{}: {}.", condition(&route.r#match), what.join(", "))
 }
 
@@ -213,13 +214,13 @@ fn condition(what: &Match) -> String {
     std::iter::once(method).chain(parts).collect::<Vec<_>>().join(" ")
 }
 
-fn deed(config: &Config, action: Action<'_>) -> String {
+fn deed(config: &Config, what: &Match, action: Action<'_>) -> String {
     match action {
         Action::Reject(reject) => {
             let reason = reject.reason.as_ref().map(|reason| format!(" {reason}")).unwrap_or_default();
             format!("answer {}{reason}", reject.code)
         }
-        Action::Relay => "relay to the Request-URI".to_owned(),
+        Action::Relay => relay(what.source.is_empty()),
         Action::Echo => "answer and send the sound back".to_owned(),
         Action::Dispatch(to) => {
             let set = config.set_by_id(to.set);
@@ -230,6 +231,12 @@ fn deed(config: &Config, action: Action<'_>) -> String {
             format!("dispatch to set {}{by}{header}{fallback}", to.set)
         }
     }
+}
+
+/// A relay serves whoever gets that far, so an operator should know who that is.
+fn relay(anyone: bool) -> String {
+    let whom = if anyone { ", for anyone who reaches a listener" } else { "" };
+    format!("relay to where the Request-URI points{whom}")
 }
 
 fn set_name(set: &Set) -> String {

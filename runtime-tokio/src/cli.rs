@@ -169,7 +169,7 @@ pub(crate) enum CtlVerb {
         state: StateArg,
         /// The set
         set: u32,
-        /// The target's URI or duid, or "all"
+        /// The target's URI, duid or host:port; or "all"
         target: String,
     },
     /// Add a target until the next reload
@@ -200,7 +200,7 @@ pub(crate) enum CtlVerb {
     Remove {
         /// The set
         set: u32,
-        /// The target's URI or duid
+        /// The target's URI, duid or host:port
         target: String,
     },
     /// Read the configuration again: all of it holds, or a bad file changes nothing
@@ -208,12 +208,12 @@ pub(crate) enum CtlVerb {
     Reload,
     /// Ping targets now
     Ping {
-        /// Only this target, by URI or duid
+        /// Only this target, by URI, duid or host:port
         target: Option<String>,
     },
     /// Give a target no new calls; with --wait, until its last call has ended
     Drain {
-        /// The target's URI or duid, in whatever sets it is
+        /// The target's URI, duid or host:port, in whatever sets it is
         target: String,
         /// Wait until it has no calls, and show how many are left
         #[arg(long)]

@@ -208,7 +208,7 @@ fn show_set(text: &mut String, set: &SetView) {
         let _ = writeln!(text, "    CALLS: {}{}  TOTAL: {}", t.calls, limit(t.max_calls), t.calls_total);
         let duid = if t.duid.is_empty() { String::new() } else { format!(";duid={}", t.duid) };
         let _ = writeln!(text, "    ATTRS: weight={}{duid}", t.weight);
-        let l = &t.latency;
+        let Some(l) = &t.latency else { continue };
         let _ = writeln!(
             text,
             "    LATENCY: AVG: {:.3} STD: {:.3} EST: {:.3} MAX: {:.3} TIMEOUT: {}",
@@ -232,11 +232,12 @@ fn drain(
     wait: bool,
     timeout: Option<Duration>,
 ) -> Result<ExitCode, String> {
-    client.call("targets.set_state", json!({ "state": "i", "target": target }))?;
+    let result = client.call("targets.set_state", json!({ "state": "i", "target": target }))?;
+    let uris: Vec<String> = serde_json::from_value(result["targets"].clone()).map_err(|e| e.to_string())?;
     let begin = Instant::now();
     let mut last = None;
     loop {
-        let calls = calls_on(client, target)?;
+        let calls = calls_on(client, &uris)?;
         let done = !wait || calls == 0;
         let late = timeout.is_some_and(|t| begin.elapsed() >= t);
         if last != Some(calls) || done || late {
@@ -253,11 +254,10 @@ fn drain(
     }
 }
 
-fn calls_on(client: &mut Client, target: &str) -> Result<u64, String> {
+fn calls_on(client: &mut Client, uris: &[String]) -> Result<u64, String> {
     let result = client.call("targets.list", Value::Null)?;
     let sets: Vec<SetView> = serde_json::from_value(result["sets"].clone()).map_err(|e| e.to_string())?;
-    let wanted = |t: &&crate::control::views::TargetView| t.uri == target || t.duid == target;
-    Ok(sets.iter().flat_map(|s| &s.targets).filter(wanted).map(|t| t.calls).sum())
+    Ok(sets.iter().flat_map(|s| &s.targets).filter(|t| uris.contains(&t.uri)).map(|t| t.calls).sum())
 }
 
 fn progress(global: &Global, target: &str, calls: u64, done: bool) {

@@ -216,7 +216,7 @@ impl Demo {
                 process: if alive { "running" } else { "killed" },
                 calls: t.calls,
                 calls_total: t.calls_total,
-                pings_failed: t.latency.timeouts,
+                pings_failed: t.latency.as_ref().map_or(0, |l| l.timeouts),
             }
         });
         Snapshot {

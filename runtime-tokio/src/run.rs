@@ -111,6 +111,8 @@ fn settings(config: &Config, shards: u8) -> Settings {
         tcp: TcpSettings {
             idle: config.tcp.connection_lifetime,
             unfinished: config.tcp.unfinished_timeout,
+            unfinished_messages: (config.tcp.unfinished_messages as usize).div_ceil(usize::from(shards.max(1))),
+            accepts_no_content_length: config.tcp.accept_no_content_length,
             connect: config.tcp.connect_timeout,
             message_max: bytes(config.tcp.message_size),
             connections: config.tcp.connections as usize,

@@ -54,6 +54,46 @@ fn a_target_is_added_and_removed() {
 }
 
 #[test]
+fn a_target_is_named_in_several_ways() {
+    needs!("trunkline");
+    let place = Place::shared();
+    let address = place.at(11);
+    let server = Server::udp(address);
+    let edge = Trunkline::start(
+        &place,
+        &Config::new(&place).listen_both(place.at(1)).route_all(1).target(
+            1,
+            &format!("sip:{address};transport=udp"),
+            "duid = \"fs1\"",
+        ),
+    );
+    let names = [format!("sip:{address};transport=udp"), format!("sip:{address}"), address.to_string(), "fs1".into()];
+    for name in &names {
+        edge.ctl(&["drain", name]);
+        assert!(text(&edge, &["targets"]).contains("ADMIN: drain"), "{name}");
+        edge.ctl(&["set-state", "active", "1", name]);
+        assert!(text(&edge, &["targets"]).contains("ADMIN: active"), "{name}");
+        let before = server.count("OPTIONS");
+        edge.ctl(&["ping", name]);
+        until("a ping comes", SOON, || server.count("OPTIONS") > before);
+        edge.ctl(&["remove", "1", name]);
+        edge.ctl(&["add", "1", &names[0], "--duid", "fs1"]);
+    }
+}
+
+#[test]
+fn latency_is_listed_unless_it_is_not_measured() {
+    needs!("trunkline");
+    for (value, is_listed) in [("true", true), ("false", false)] {
+        let place = Place::shared();
+        let server = Server::udp(place.at(11));
+        let config = Config::balancer(&place, &[Transport::Udp.uri(server.address())]);
+        let edge = Trunkline::start(&place, &config.key("dispatch.ping", "latency_stats", value));
+        assert_eq!(text(&edge, &["targets"]).contains("LATENCY:"), is_listed);
+    }
+}
+
+#[test]
 fn a_ping_goes_out_when_asked_for() {
     needs!("trunkline");
     let place = Place::shared();

@@ -10,11 +10,11 @@ use trunkline_tests::torture::{Case, Expect, Outcome, bad_input, rfc4475, rfc511
 /// How long silence has to last to count as such.
 const SILENCE: Duration = Duration::from_millis(150);
 
-/// One media server, and a node that sends all that it relays there and soon forgets it.
+/// One media server, and a node that sends calls there by its default rules and soon forgets them.
 fn node(place: &Place) -> (Server, Trunkline) {
     let server =
         Server::start(place.at(11), &[Transport::Udp, Transport::Tcp], trunkline_tests::harness::Behaviour::Answer);
-    let config = Config::balancer(place, &[Transport::Udp.uri(server.address())])
+    let config = Config::by_default(place, &[Transport::Udp.uri(server.address())])
         .key("node", "shards", "1")
         .key("timers", "t1", "\"50ms\"")
         .key("timers", "t2", "\"200ms\"")

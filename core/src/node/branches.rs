@@ -21,7 +21,13 @@ use crate::wire::sip::put::{Put, Text, Writer};
 use crate::wire::sip::transport::Transport;
 
 /// The branch could not be started: it counts as failed.
-pub(super) struct NotStarted;
+#[derive(Clone, Copy)]
+pub(super) enum NotStarted {
+    /// A table is full.
+    Full,
+    /// The request cannot be written, or there is no way to the target.
+    Unable,
+}
 
 impl<P: Pattern> Node<'_, P> {
     /// Starts a branch of a request that is kept: a failover, or another transport.
@@ -35,15 +41,15 @@ impl<P: Pattern> Node<'_, P> {
     ) -> Result<(), NotStarted> {
         let mut replay = core::mem::take(&mut self.replay);
         let result = self.with_kept_request(context, replay.as_mut(), |node, msg, source| {
-            let valid = validate(msg).map_err(|_| NotStarted)?;
-            let routes = RouteSet::read(msg, &valid.uri, &node.config.locals).map_err(|_| NotStarted)?;
+            let valid = validate(msg).map_err(|_| NotStarted::Unable)?;
+            let routes = RouteSet::read(msg, &valid.uri, &node.config.locals).map_err(|_| NotStarted::Unable)?;
             let loop_hash = node.loop_hash(msg, &valid, source);
             let request =
                 Request { msg, valid: &valid, routes: &routes, flow: source, hash: 0, merge_hash: None, loop_hash };
             node.start_branch(cx, context, number, &request, plain, out)
         });
         self.replay = replay;
-        result.unwrap_or(Err(NotStarted))
+        result.unwrap_or(Err(NotStarted::Unable))
     }
 
     /// Runs `f` with the request that a context keeps, read from `replay`, and where it came from.
@@ -72,13 +78,13 @@ impl<P: Pattern> Node<'_, P> {
         plain: bool,
         out: Out<'_>,
     ) -> Result<(), NotStarted> {
-        let found = self.contexts.get(context).ok_or(NotStarted)?;
+        let found = self.contexts.get(context).ok_or(NotStarted::Unable)?;
         let (invite, dialog) = (found.invite, found.dialog.filter(|_| found.initial));
         let (flow, target) = match &found.plan {
             Plan::Relay(flow) => (*flow, None),
             Plan::Dispatch(targets) => {
-                let id = *targets.get(usize::from(number)).ok_or(NotStarted)?;
-                (self.target_flow(id).ok_or(NotStarted)?, Some(id))
+                let id = *targets.get(usize::from(number)).ok_or(NotStarted::Unable)?;
+                (self.target_flow(id).ok_or(NotStarted::Unable)?, Some(id))
             }
         };
         if let (Some(id), Some(dialog)) = (target, dialog) {
@@ -86,12 +92,12 @@ impl<P: Pattern> Node<'_, P> {
         }
         let owner = Owner { context, branch: number };
         let mut attempt = Attempt { flow, upgraded: false };
-        let client = self.transactions.open_client(invite, flow, Some(owner)).map_err(|_| NotStarted)?;
+        let client = self.transactions.open_client(invite, flow, Some(owner)).map_err(|_| NotStarted::Full)?;
         let written = self.write_forward(r, target, client, &mut attempt, plain);
         let Some(len) = written else {
             self.transactions.abandon_client(client);
             self.stats.too_large += 1;
-            return Err(NotStarted);
+            return Err(NotStarted::Unable);
         };
         if attempt.upgraded {
             self.transactions.reroute_client(client, attempt.flow);
@@ -108,7 +114,7 @@ impl<P: Pattern> Node<'_, P> {
         let first_reply = self.config.first_reply.filter(|_| target.is_some());
         let bytes = &self.message.as_mut()[..len];
         let sent = self.transactions.start_client(cx, &mut io!(self, out), client, bytes, first_reply);
-        sent.map_err(|_| NotStarted)?;
+        sent.map_err(|_| NotStarted::Full)?;
         self.stats.forwarded += 1;
         if let Some(target) = target.and_then(|id| self.dispatcher.get(id)) {
             out(Action::Report(Report::Routed {

@@ -42,7 +42,7 @@ pub struct Fill {
     pub used: usize,
     /// Entries at most.
     pub capacity: usize,
-    /// Entries at the worst moment so far.
+    /// Entries at the worst moment so far; of stored messages the sum of that of each block length.
     pub high_water: usize,
 }
 
@@ -63,7 +63,7 @@ impl<P: Pattern> Node<'_, P> {
             fill("client transactions", clients, client_cap, client_high),
             fill("requests in progress", self.contexts.len(), self.contexts.capacity(), self.contexts.high_water()),
             fill("dialogs", self.dialogs.len(), self.dialogs.capacity(), self.dialogs.high_water()),
-            fill("stored messages", self.messages.used(), self.messages.capacity(), 0),
+            fill("stored messages", self.messages.used(), self.messages.capacity(), self.messages.high_water()),
         ]
     }
 

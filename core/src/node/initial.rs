@@ -301,6 +301,7 @@ impl<P: Pattern> Node<'_, P> {
             plan,
             branches: [Branch::default(); BRANCHES_MAX],
             kept: crate::proxy::challenge::Kept::new(),
+            unstarted: false,
             closed: false,
         };
         let key = self.contexts.insert(context)?;

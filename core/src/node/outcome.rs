@@ -1,5 +1,6 @@
 //! What comes of the branches of a request, and what the caller is told (RFC 3261 §16.7).
 
+use super::branches::NotStarted;
 use super::initial::{Request, as_str, phrase};
 use super::reply::{Answer, subject};
 use super::{Action, Node, Out, Report, io};
@@ -16,7 +17,7 @@ use crate::transaction::layer::{Expired, Outcome, Owner};
 use crate::wire::sip::cseq::CSeq;
 use crate::wire::sip::header_name::HeaderName;
 use crate::wire::sip::msg::Msg;
-use crate::wire::sip::put::Writer;
+use crate::wire::sip::put::{Put, Text, Writer};
 use crate::wire::sip::via::Via;
 
 /// A response, and our Via in it.
@@ -201,7 +202,9 @@ impl<P: Pattern> Node<'_, P> {
                         Some(request) => self.start_branch(cx, key, branch, request, false, out),
                         None => self.start_branch_again(cx, key, branch, false, out),
                     };
-                    if started.is_err() {
+                    if let Err(why) = started {
+                        let full = matches!(why, NotStarted::Full);
+                        let _ = self.contexts.run(key, |c| c.unstarted |= full).map(|ran| ran.value);
                         let _ = failed.push(branch);
                     }
                 }
@@ -312,7 +315,14 @@ impl<P: Pattern> Node<'_, P> {
         let server = context.server;
         let dispatched = matches!(context.plan, Plan::Dispatch(_));
         let all_failed = phrase(&self.config.all_failed_reason);
+        let after = Text::<10>::with(|t| t.put_number(u64::from(self.config.retry_after_s)));
+        let later = [(HeaderName::RetryAfter, after.as_bytes())];
         let answer = match (dispatched && exhausted, status) {
+            // No target is to blame: it was not asked.
+            (exhausted, status) if context.unstarted && (exhausted || status == 503) => {
+                self.stats.full += 1;
+                Answer { status: 503, reason: "", headers: &later }
+            }
             (true, _) => {
                 self.stats.exhausted += 1;
                 Answer { status: 503, reason: as_str(&all_failed), headers: &[] }

@@ -65,6 +65,8 @@ pub struct Context {
     pub branches: [Branch; BRANCHES_MAX],
     /// The responses kept from branches, as they would be forwarded.
     pub kept: super::challenge::Kept,
+    /// Whether a branch could not be started for want of room.
+    pub unstarted: bool,
     /// Set when nothing of it is needed any more.
     pub closed: bool,
 }

@@ -234,6 +234,11 @@ impl<'a> BufPool<'a> {
         self.classes().map(|class| class.used).sum()
     }
 
+    /// Blocks that were ever given out at once, summed over the classes: no less than the worst moment of all together.
+    pub fn high_water(&self) -> usize {
+        self.classes().map(|class| class.high_water).sum()
+    }
+
     /// Blocks there are, of all classes.
     pub fn capacity(&self) -> usize {
         self.classes().map(|class| class.capacity).sum()

@@ -27,6 +27,8 @@ pub(crate) const SEARCH: [&str; 2] = ["trunkline.toml", "/etc/trunkline/trunklin
 
 /// The extension that the built-in echo answers when nothing is configured.
 const ECHO_USER: &str = "^9196$";
+/// Methods that are relayed to where they point when a file has no rules. Any other is answered 404 or 405.
+const RELAYED: [&str; 4] = ["NOTIFY", "INFO", "UPDATE", "PRACK"];
 
 /// A valid configuration, made complete: listeners, rules and listed targets stand in it as they hold.
 #[derive(Clone, Debug)]
@@ -197,25 +199,33 @@ fn complete(config: &mut Config) {
         config.listen = vec![listen(Transport::Udp), listen(Transport::Tcp)];
     }
     if config.route.is_empty() {
-        let mut route = Route {
-            name: "default".to_owned(),
-            r#match: Match::default(),
-            reject: None,
-            dispatch: None,
-            relay: false,
-            echo: false,
-        };
-        match config.set.first() {
-            Some(set) => {
-                route.dispatch = Some(DispatchTo { set: set.id, algorithm: None, fallback: None, value_header: None });
-            }
-            None => {
-                route.echo = true;
-                route.r#match.user = ECHO_USER.parse().ok();
-            }
-        }
-        config.route = vec![route];
+        config.route = default_rules(config.set.first());
     }
+}
+
+/// The rules that hold when a file has none: calls go to the first set, and what may come outside of a call or by a route
+/// of another's goes to where it points. Without a set, extension 9196 is answered by the built-in echo.
+fn default_rules(set: Option<&Set>) -> Vec<Route> {
+    let rule = |name: &str| Route {
+        name: name.to_owned(),
+        r#match: Match::default(),
+        reject: None,
+        dispatch: None,
+        relay: false,
+        echo: false,
+    };
+    let methods = |names: &[&str]| names.iter().filter_map(|name| name.parse().ok()).collect();
+    let Some(set) = set else {
+        let r#match = Match { user: ECHO_USER.parse().ok(), ..Match::default() };
+        return vec![Route { r#match, echo: true, ..rule("echo") }];
+    };
+    let dispatch = DispatchTo { set: set.id, algorithm: None, fallback: None, value_header: None };
+    let calls = Match { method: methods(&["INVITE"]), ..Match::default() };
+    let others = Match { method: methods(&RELAYED), ..Match::default() };
+    vec![
+        Route { r#match: calls, dispatch: Some(dispatch), ..rule("calls") },
+        Route { r#match: others, relay: true, ..rule("requests of calls") },
+    ]
 }
 
 /// Adds the targets of the Kamailio list to their sets. The list file is then no longer a part of the configuration.

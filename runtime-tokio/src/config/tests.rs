@@ -79,6 +79,21 @@ fn nothing_configured_is_loopback_and_an_echo() {
 }
 
 #[test]
+fn a_set_without_rules_takes_calls_and_relays_what_belongs_to_calls() {
+    let (config, warnings) = read("[[set]]\nid = 7\n[[set.target]]\nuri = \"sip:10.0.0.1\"\n").unwrap();
+    assert_eq!(warnings, [""; 0]);
+    let [calls, others] = &config.route[..] else { panic!("{:?}", config.route) };
+    let methods = |route: &Route| route.r#match.method.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(methods(calls), ["INVITE"]);
+    assert!(matches!(calls.actions().next(), Some(Action::Dispatch(to)) if to.set == 7));
+    assert_eq!(methods(others), ["NOTIFY", "INFO", "UPDATE", "PRACK"]);
+    assert!(matches!(others.actions().next(), Some(Action::Relay)));
+    // A rule of the operator's own takes what it says, and every method if it names none.
+    let (config, _) = read("[[set]]\nid = 7\n[[route]]\ndispatch.set = 7\n").unwrap();
+    assert!(config.route.len() == 1 && config.route[0].r#match.method.is_empty());
+}
+
+#[test]
 fn defaults_are_those_of_the_documents() {
     let config = Config::default();
     let s = Duration::from_secs;
@@ -162,7 +177,7 @@ fn all_that_is_wrong_is_reported_together() {
     let problems = read(text).unwrap_err();
     let wanted = [
         "t.toml:3:8: node.name: 5 is not allowed here; wanted a string in quotes",
-        "t.toml:2:10: node.shards: 1000 is out of range: 0 to 256",
+        "t.toml:2:10: node.shards: 1000 is out of range: 0 to 64",
         "t.toml:5:6: timers.t1: \"5\": wanted a number and a unit",
         "t.toml:6:6: timers.t2: 4 is not allowed here; wanted a duration with its unit",
         "set[0].id: the key `id` is missing here",

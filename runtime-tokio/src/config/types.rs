@@ -40,8 +40,9 @@ section! { default
         dispatch: Dispatch = Dispatch::default();
         /// A set of targets. Sets are known by their ids.
         set: Vec<Set> = Vec::new();
-        /// A rule. The first rule that matches a new request decides. Without any: calls go to the first set; without a
-        /// set, calls to 9196 go to the built-in echo.
+        /// A rule. The first rule that matches a new request decides. Without any: INVITE goes to the first set, NOTIFY,
+        /// INFO, UPDATE and PRACK are relayed, other methods are refused; without a set, calls to 9196 go to the built-in
+        /// echo.
         route: Vec<Route> = Vec::new();
         /// The built-in echo, which answers a call and sends its sound back.
         echo: Echo = Echo::default();
@@ -116,11 +117,13 @@ section! { default
         connections: u32 = 4_096, in 1..=1_000_000;
         /// Connections at once from one address. 0: no limit of its own.
         connections_per_source: u32 = 0, in 0..=1_000_000;
-        /// Connections at once that have sent a part of a message and not its end.
+        /// Connections at once that have sent a part of a message and not its end. One more costs the oldest of them its
+        /// connection.
         unfinished_messages: u32 = 1_024, in 1..=1_000_000;
         /// A message that is not whole by then closes its connection.
         unfinished_timeout: Duration = Duration::from_secs(10), in 100..=600_000;
-        /// Whether a message without Content-Length is taken as one without a body. false: it is refused.
+        /// Whether a message without Content-Length is taken as one without a body. false: its connection is
+        /// closed.
         accept_no_content_length: bool = true;
     }
 }
@@ -288,7 +291,7 @@ section! {
         reject: Option<Reject> = None;
         /// Send to a target of a set.
         dispatch: Option<DispatchTo> = None;
-        /// Send to where the Request-URI points.
+        /// Send to where the Request-URI points, whoever asks: name networks in match.source to keep strangers out.
         relay: bool = false, eg "true";
         /// Send to the built-in echo.
         echo: bool = false, eg "true";
@@ -296,7 +299,7 @@ section! {
 }
 
 section! { default
-    /// What a rule matches: all that is named here must hold. Empty: every new request.
+    /// What a rule matches: all that is named here must hold. Empty: every new request, of whatever method.
     struct Match {
         /// Networks that the request comes from.
         source: Vec<IpNet> = Vec::new(), eg "[\"10.0.0.0/8\"]";

@@ -32,6 +32,8 @@ pub(crate) type Shard = Node<'static, Regex>;
 const LINE_MAX: u64 = 1 << 20;
 /// Most dialogs listed at once.
 const DIALOGS_MAX: u32 = 100_000;
+/// What means every target.
+const ALL: &str = "all";
 
 /// What control works with.
 pub(crate) struct Control {
@@ -108,6 +110,7 @@ impl Control {
             for target in &mut set.targets {
                 target.max_calls *= shards;
                 target.max_cps *= shards;
+                target.latency = target.latency.take().filter(|_| config.dispatch.ping.latency_stats);
             }
             match config.set_by_id(set.id) {
                 Some(known) => {
@@ -137,25 +140,35 @@ impl Control {
 
     async fn set_state(&self, params: &Value) -> Outcome {
         let state = StateCommand::parse(text(params, "state")?).map_err(|e| RpcError::params(e.to_string()))?;
-        let name = text(params, "target")?.to_owned();
+        let name = text(params, "target")?;
         let set = match params.get("set") {
             Some(Value::Null) | None => None,
             Some(set) => Some(set.as_u64().and_then(|n| u32::try_from(n).ok()).ok_or(RpcError::params("bad set"))?),
         };
-        let (owned, sets) = (name.clone(), self.sets(set).await?);
-        let ids: Vec<u32> = sets.iter().map(|s| s.id).collect();
+        let named = self.named(set, Some(name).filter(|name| *name != ALL)).await?;
+        let targets: Vec<String> = named.iter().map(|(_, uri)| uri.clone()).collect();
         let met = self
             .each(move |node, cx, out| {
-                ids.iter().map(|set| node.set_state(cx, *set, &owned, state, out)).sum::<usize>()
+                named.iter().map(|(set, uri)| node.set_state(cx, *set, uri, state, out)).sum::<usize>()
             })
             .await?;
-        match met.first().copied().unwrap_or_default() {
-            0 => Err(RpcError::failed(format!("there is no target {name}"))),
-            changed => {
-                info!("the operator set {name} to {:?}", state.admin);
-                Ok(json!({ "changed": changed }))
-            }
+        info!("the operator set {name} to {:?}", state.admin);
+        Ok(json!({ "changed": met.first(), "targets": targets }))
+    }
+
+    /// The targets that `name` means, without one all of them, each with its set: in `set`, or in any.
+    async fn named(&self, set: Option<u32>, name: Option<&str>) -> Result<Vec<(u32, String)>, RpcError> {
+        let sets = self.sets(set).await?;
+        let all = sets.iter().flat_map(|set| set.targets.iter().map(|target| (set.id, target)));
+        let named: Vec<_> = all
+            .filter(|(_, target)| name.is_none_or(|name| target.is_named(name)))
+            .map(|(set, target)| (set, target.uri.clone()))
+            .collect();
+        if named.is_empty() {
+            let place = set.map(|id| format!(" in set {id}")).unwrap_or_default();
+            return Err(RpcError::failed(format!("there is no target {}{place}", name.unwrap_or_default())));
         }
+        Ok(named)
     }
 
     async fn add(&self, params: &Value) -> Outcome {
@@ -191,32 +204,22 @@ impl Control {
     }
 
     async fn remove(&self, params: &Value) -> Outcome {
-        let (set, name) = (number(params, "set")?, text(params, "target")?.to_owned());
-        let sets = self.sets(Some(set)).await?;
-        let uris: Vec<String> = sets
-            .iter()
-            .flat_map(|s| &s.targets)
-            .filter(|t| t.uri == name || (!t.duid.is_empty() && t.duid == name))
-            .map(|t| t.uri.clone())
-            .collect();
-        if uris.is_empty() {
-            return Err(RpcError::failed(format!("there is no target {name} in set {set}")));
-        }
+        let (set, name) = (number(params, "set")?, text(params, "target")?);
+        let named = self.named(Some(set), Some(name)).await?;
         let removed = self
-            .each(move |node, cx, _| uris.iter().map(|uri| node.remove_target(cx, set, uri)).sum::<usize>())
+            .each(move |node, cx, _| named.iter().map(|(set, uri)| node.remove_target(cx, *set, uri)).sum::<usize>())
             .await?;
         info!("the operator removed {name} from set {set}");
         Ok(json!({ "removed": removed.first() }))
     }
 
     async fn ping(&self, params: &Value) -> Outcome {
-        let name = params.get("target").and_then(Value::as_str).map(str::to_owned);
+        let named = self.named(None, params.get("target").and_then(Value::as_str)).await?;
         let Some(first) = self.shards.first() else { return Err(RpcError::failed("the node is stopping")) };
         let pinged = first
             .ask(move |node, cx, out| {
-                let is_wanted = |uri: &str, duid: &str| name.as_deref().is_none_or(|n| n == uri || n == duid);
-                let ids: Vec<TargetId> =
-                    node.targets().filter(|(_, t)| is_wanted(t.uri(), t.duid())).map(|(id, _)| id).collect();
+                let is_named = |uri: &str| named.iter().any(|(_, named)| named == uri);
+                let ids: Vec<TargetId> = node.targets().filter(|(_, t)| is_named(t.uri())).map(|(id, _)| id).collect();
                 for id in &ids {
                     node.ping_now(cx, *id, out);
                 }
@@ -224,7 +227,7 @@ impl Control {
             })
             .await
             .map_err(|_| RpcError::failed("the node is stopping"))?;
-        if pinged == 0 { Err(RpcError::failed("there is no such target")) } else { Ok(json!({ "pinged": pinged })) }
+        Ok(json!({ "pinged": pinged }))
     }
 
     /// Reads the configuration again. Everything is checked before anything changes.
@@ -428,13 +431,13 @@ fn target_view(target: &trunkline_core::dispatcher::Target) -> TargetView {
         calls_total: target.calls(),
         max_calls: u64::from(attrs.maxload),
         max_cps: u64::from(attrs.cps),
-        latency: LatencyView {
+        latency: Some(LatencyView {
             avg_ms: ms(latency.average_us()),
             std_ms: ms(latency.deviation_us()),
             est_ms: ms(latency.estimate_us()),
             max_ms: ms(latency.max_us()),
             timeouts: latency.timeouts(),
-        },
+        }),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::values::{TargetUri, split_host};
+
 /// A set and its targets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SetView {
@@ -42,8 +44,23 @@ pub(crate) struct TargetView {
     pub(crate) max_calls: u64,
     /// Most new calls a second; 0: no limit.
     pub(crate) max_cps: u64,
-    /// How long pings take.
-    pub(crate) latency: LatencyView,
+    /// How long pings take, where that is measured.
+    pub(crate) latency: Option<LatencyView>,
+}
+
+impl TargetView {
+    /// Whether an operator means it by `name`: its URI as configured or written another way, its duid, or its host and
+    /// port.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        if self.uri == name || (!self.duid.is_empty() && self.duid == name) {
+            return true;
+        }
+        let Ok(own) = self.uri.parse::<TargetUri>() else { return false };
+        match name.parse::<TargetUri>() {
+            Ok(uri) => (&uri.host, uri.port, uri.transport) == (&own.host, own.port, own.transport),
+            Err(_) => split_host(name).is_ok_and(|(host, port)| (&host, port.unwrap_or(5060)) == (&own.host, own.port)),
+        }
+    }
 }
 
 /// How long pings take, in milliseconds.
@@ -95,4 +112,32 @@ pub(crate) struct FillView {
     pub(crate) capacity: u64,
     /// Entries at the worst moment so far, over all shards.
     pub(crate) high_water: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_goes_by_several_names() {
+        let target = |uri: &str, duid: &str| -> TargetView {
+            serde_json::from_value(serde_json::json!({
+                "uri": uri, "flags": "AP", "health": "up", "admin": "active", "priority": 0, "weight": 50, "duid": duid,
+                "calls": 0, "calls_total": 0, "max_calls": 0, "max_cps": 0, "latency": null,
+            }))
+            .unwrap()
+        };
+        let udp = target("sip:10.0.0.1:5070;transport=udp", "fs1");
+        for name in ["sip:10.0.0.1:5070;transport=udp", "sip:10.0.0.1:5070", "10.0.0.1:5070", "fs1"] {
+            assert!(udp.is_named(name), "{name}");
+        }
+        for name in ["", "sip:10.0.0.1:5070;transport=tcp", "sip:10.0.0.1", "10.0.0.1", "10.0.0.1:5071", "fs", "FS1"] {
+            assert!(!udp.is_named(name), "{name}");
+        }
+        let tcp = target("sip:[2001:db8::1];transport=tcp", "");
+        for name in ["sip:[2001:db8::1]:5060;transport=tcp", "[2001:db8::1]:5060", "[2001:db8:0::1]"] {
+            assert!(tcp.is_named(name), "{name}");
+        }
+        assert!(!tcp.is_named("sip:[2001:db8::1]") && !tcp.is_named(""));
+    }
 }

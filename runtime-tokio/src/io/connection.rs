@@ -4,24 +4,30 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, Sleep, sleep_until};
-use trunkline_core::error::ParseError;
+use trunkline_core::error::{ParseError, ParseErrorKind};
 use trunkline_core::flow::{ConnectionId, ListenerId};
 use trunkline_core::wire::sip::frame::{Frame, Framer};
 
 use super::admission::Permit;
+use super::settings::TcpSettings;
 use super::streams::Streams;
 
 /// Buffer of a connection on which little happens, in bytes.
 const INPUT_MIN: usize = 4_096;
+/// How long a connection stays open on which messages cannot be told apart any more: for the answer to the last one,
+/// and for the peer to read it. To close with input unread would make the kernel drop what is on its way.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A connection, shared between its task and the shard.
 #[derive(Debug)]
@@ -44,6 +50,10 @@ pub(crate) struct Connection {
     pub(crate) is_closed: Cell<bool>,
     /// When the first byte of a message came that is not complete.
     pub(crate) unfinished_since: Cell<Option<Instant>>,
+    /// When to close at the latest, as what comes can be read no more.
+    lingers_until: Cell<Option<Instant>>,
+    /// Something was sent since.
+    has_parted: Cell<bool>,
     last_activity: Cell<Instant>,
     task: RefCell<Option<Waker>>,
     _permit: Permit,
@@ -54,23 +64,25 @@ impl Connection {
         id: ConnectionId,
         listener: ListenerId,
         peer: SocketAddr,
-        message_max: usize,
-        write_max: usize,
+        settings: &TcpSettings,
         permit: Permit,
     ) -> Rc<Self> {
+        let framer = Framer::new(settings.message_max).demanding_length(!settings.accepts_no_content_length);
         Rc::new(Self {
             id,
             listener,
             peer,
             writer: OnceCell::new(),
-            input: RefCell::new(Input::new(message_max)),
-            output: RefCell::new(Output::new(write_max)),
+            input: RefCell::new(Input::new(settings.message_max, framer)),
+            output: RefCell::new(Output::new(settings.write_queue)),
             is_ready: Cell::new(false),
             is_dirty: Cell::new(false),
             is_waiting_for_room: Cell::new(false),
             has_ended: Cell::new(false),
             is_closed: Cell::new(false),
             unfinished_since: Cell::new(None),
+            lingers_until: Cell::new(None),
+            has_parted: Cell::new(false),
             last_activity: Cell::new(Instant::now()),
             task: RefCell::new(None),
             _permit: permit,
@@ -108,11 +120,29 @@ impl Connection {
                 Err(e) => return Err(e),
             }
         }
+        if self.is_lingering() && messages > 0 && output.is_empty() && !self.has_parted.replace(true) {
+            // The peer learns that this was the last answer, and closes.
+            SockRef::from(writer.as_ref()).shutdown(Shutdown::Write)?;
+        }
         Ok(messages)
+    }
+
+    /// Takes no more messages; what still comes is thrown away until the peer closes, or a moment has passed.
+    pub(crate) fn linger(&self) {
+        self.lingers_until.set(Some(Instant::now() + LINGER));
+        self.unfinished_since.set(None);
+        self.wake_task();
+    }
+
+    pub(crate) fn is_lingering(&self) -> bool {
+        self.lingers_until.get().is_some()
     }
 
     /// When the task has to look whether the connection has come to its end.
     fn deadline(&self, streams: &Streams) -> Instant {
+        if let Some(at) = self.lingers_until.get() {
+            return at;
+        }
         let idle = self.last_activity.get() + streams.settings.idle;
         let unfinished = self.unfinished_since.get().map(|since| since + streams.settings.unfinished);
         unfinished.map_or(idle, |at| at.min(idle))
@@ -127,13 +157,15 @@ pub(crate) struct Input {
     end: usize,
     max: usize,
     framer: Framer,
+    /// There is no way to tell where the next message starts.
+    is_lost: bool,
 }
 
 impl Input {
-    fn new(message_max: usize) -> Self {
+    fn new(message_max: usize, framer: Framer) -> Self {
         // One byte more than a message may have shows that it is too long.
         let max = message_max.saturating_add(1);
-        Self { bytes: Vec::new(), start: 0, end: 0, max, framer: Framer::new(message_max) }
+        Self { bytes: Vec::new(), start: 0, end: 0, max, framer, is_lost: false }
     }
 
     /// Room for more; empty when a whole longest message is waiting.
@@ -155,7 +187,23 @@ impl Input {
     }
 
     fn filled(&mut self, n: usize) {
-        self.end = self.bytes.len().min(self.end + n);
+        if !self.is_lost {
+            self.end = self.bytes.len().min(self.end + n);
+        }
+    }
+
+    /// Gives up on what comes. The header of the message that could not be cut is copied to `message`, if it is there
+    /// to its end.
+    pub(crate) fn lose(&mut self, error: ParseError, message: &mut Vec<u8>) -> bool {
+        let rest = &self.bytes[self.start..self.end];
+        let head = match error.kind {
+            ParseErrorKind::StartLine => None,
+            _ => rest.windows(4).position(|w| w == b"\r\n\r\n").and_then(|n| rest.get(..n + 4)),
+        };
+        message.clear();
+        message.extend_from_slice(head.unwrap_or_default());
+        (self.start, self.end, self.is_lost) = (0, 0, true);
+        !message.is_empty()
     }
 
     /// Cuts the next frame; a message is copied to `message`.
@@ -343,11 +391,15 @@ fn poll(
 mod tests {
     use super::*;
 
+    fn input(message_max: usize) -> Input {
+        Input::new(message_max, Framer::new(message_max))
+    }
+
     #[test]
     fn input_takes_messages_apart_wherever_the_bytes_are_split() {
         let stream = b"BYE sip:a SIP/2.0\r\nl: 2\r\n\r\nhi\r\n\r\nACK sip:b SIP/2.0\r\n\r\n";
         for cut in 0..=stream.len() {
-            let mut input = Input::new(64);
+            let mut input = input(64);
             let (mut messages, mut pings) = (Vec::new(), 0);
             for part in [&stream[..cut], &stream[cut..]] {
                 let room = input.room();
@@ -370,7 +422,7 @@ mod tests {
 
     #[test]
     fn input_is_full_at_the_longest_message_and_no_earlier() {
-        let mut input = Input::new(10_000);
+        let mut input = input(10_000);
         let mut total = 0;
         while !input.is_full() {
             let n = input.room().len();
@@ -381,6 +433,26 @@ mod tests {
         }
         assert_eq!(total, 10_001);
         assert!(input.next(&mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn input_that_is_lost_gives_its_last_header_and_takes_no_more() {
+        for (bytes, head) in [
+            (&b"BYE sip:a SIP/2.0\r\nl: x\r\n\r\nbody"[..], &b"BYE sip:a SIP/2.0\r\nl: x\r\n\r\n"[..]),
+            (b"GET / HTTP/1.1\r\n\r\n", b""),
+        ] {
+            let mut input = input(64);
+            input.room()[..bytes.len()].copy_from_slice(bytes);
+            input.filled(bytes.len());
+            let mut message = Vec::new();
+            let error = input.next(&mut message).unwrap_err();
+            assert_eq!(input.lose(error, &mut message), !head.is_empty());
+            assert_eq!(message, head);
+            let n = input.room().len();
+            input.filled(n);
+            assert_eq!(input.next(&mut message), Ok(Frame::Incomplete));
+            assert!(!input.is_full());
+        }
     }
 
     #[test]

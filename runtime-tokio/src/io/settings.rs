@@ -43,6 +43,10 @@ pub(crate) struct TcpSettings {
     pub(crate) idle: Duration,
     /// How long a message may take to arrive, from its first byte.
     pub(crate) unfinished: Duration,
+    /// Most connections of one shard in the middle of a message; the oldest such gives way.
+    pub(crate) unfinished_messages: usize,
+    /// Whether a message without `Content-Length` is taken as one without a body; else its connection is closed.
+    pub(crate) accepts_no_content_length: bool,
     /// How long a connection may take to open.
     pub(crate) connect: Duration,
     /// Longest message taken, in bytes.
@@ -62,6 +66,8 @@ impl Default for TcpSettings {
         Self {
             idle: Duration::from_secs(3_605),
             unfinished: Duration::from_secs(10),
+            unfinished_messages: 1_024,
+            accepts_no_content_length: true,
             connect: Duration::from_secs(4),
             message_max: 16_384,
             write_queue: 256 * 1_024,

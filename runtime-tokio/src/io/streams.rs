@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, timeout};
+use trunkline_core::error::ParseErrorKind;
 use trunkline_core::flow::{ConnectionId, Flow, ListenerId};
 use trunkline_core::wire::sip::frame::Frame;
 use trunkline_core::wire::sip::transport::Transport;
@@ -28,6 +29,9 @@ use super::stats::Stats;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bits of a connection's number below the shard.
 const SHARD_SHIFT: u32 = 56;
+
+/// Such a message is in order otherwise, so an engine would take it as one without a body.
+const MISSING_LENGTH: ParseErrorKind = ParseErrorKind::Missing("Content-Length");
 
 /// The shard that a connection belongs to.
 pub(crate) const fn shard_of(connection: ConnectionId) -> u8 {
@@ -50,6 +54,8 @@ pub(crate) struct Streams {
     dirty: RefCell<Vec<Rc<Connection>>>,
     gone: RefCell<VecDeque<ConnectionId>>,
     waker: RefCell<Option<Waker>>,
+    /// Connections with a message that has begun and not ended.
+    unfinished: Cell<usize>,
 }
 
 impl Streams {
@@ -75,6 +81,7 @@ impl Streams {
             dirty: RefCell::default(),
             gone: RefCell::default(),
             waker: RefCell::default(),
+            unfinished: Cell::new(0),
         })
     }
 
@@ -126,8 +133,7 @@ impl Streams {
         let n = self.numbered.get() + 1;
         self.numbered.set(n);
         let id = ConnectionId(NonZeroU64::MIN.saturating_add((u64::from(self.shard) << SHARD_SHIFT) + n - 1));
-        let (message_max, write_max) = (self.settings.message_max, self.settings.write_queue);
-        let connection = Connection::new(id, listener, peer, message_max, write_max, permit);
+        let connection = Connection::new(id, listener, peer, &self.settings, permit);
         self.by_id.borrow_mut().insert(id, Rc::clone(&connection));
         self.by_path.borrow_mut().insert((listener, peer), id);
         connection
@@ -247,13 +253,36 @@ impl Streams {
         }
     }
 
-    /// Cuts one message; false when there is no whole one left.
+    /// Notes whether a message has begun and not ended. Of too many such the oldest loses its connection: who sends slowly
+    /// keeps nobody out.
+    fn set_unfinished(&self, connection: &Rc<Connection>, is_inside: bool) {
+        let was_inside = connection.unfinished_since.get().is_some();
+        if was_inside == is_inside {
+            return;
+        }
+        connection.unfinished_since.set(is_inside.then(Instant::now));
+        if !is_inside {
+            return self.unfinished.set(self.unfinished.get().saturating_sub(1));
+        }
+        self.unfinished.set(self.unfinished.get() + 1);
+        if self.unfinished.get() > self.settings.unfinished_messages {
+            let since = |c: &&Rc<Connection>| c.unfinished_since.get();
+            let oldest = self.by_id.borrow().values().filter(|c| since(c).is_some()).min_by_key(since).cloned();
+            if let Some(oldest) = oldest {
+                self.stats.closed_unfinished.tick();
+                self.close(&oldest);
+            }
+        }
+    }
+
+    /// Cuts one message; false when there is no whole one left. Where the next one starts cannot be told, the header
+    /// there is counts as the last one, so that it can be answered.
     fn cut(&self, connection: &Rc<Connection>, message: &mut Vec<u8>) -> bool {
         loop {
             let mut input = connection.input.borrow_mut();
             match input.next(message) {
                 Ok(Frame::Message(_)) => {
-                    connection.unfinished_since.set(None);
+                    self.set_unfinished(connection, false);
                     return true;
                 }
                 Ok(Frame::Ping(_)) => {
@@ -266,20 +295,26 @@ impl Streams {
                 }
                 Ok(Frame::Blank(_)) => {}
                 Ok(Frame::Incomplete) => {
-                    let since =
-                        input.is_inside().then(|| connection.unfinished_since.get().unwrap_or_else(Instant::now));
-                    connection.unfinished_since.set(since);
+                    let is_inside = input.is_inside();
                     drop(input);
+                    self.set_unfinished(connection, is_inside);
                     if connection.has_ended.get() {
                         self.close(connection);
                     }
                     return false;
                 }
-                Err(_) => {
+                Err(error) => {
+                    let is_held = input.lose(error, message);
                     drop(input);
                     self.stats.closed_malformed.tick();
-                    self.close(connection);
-                    return false;
+                    self.set_unfinished(connection, false);
+                    if !is_held || error.kind == MISSING_LENGTH {
+                        self.close(connection);
+                        return false;
+                    }
+                    connection.linger();
+                    self.forget_path(connection);
+                    return true;
                 }
             }
         }
@@ -287,7 +322,9 @@ impl Streams {
 
     /// Closes a connection that has reached its deadline.
     pub(crate) fn expired(&self, connection: &Rc<Connection>) {
-        if connection.unfinished_since.get().is_some() {
+        if connection.is_lingering() {
+            // Counted as what it is.
+        } else if connection.unfinished_since.get().is_some() {
             self.stats.closed_unfinished.tick();
         } else {
             self.stats.closed_idle.tick();
@@ -304,18 +341,23 @@ impl Streams {
             self.stats.stream_messages_out.add(messages);
         }
         connection.is_closed.set(true);
+        self.set_unfinished(connection, false);
         self.stats.closed.tick();
         self.by_id.borrow_mut().remove(&connection.id);
+        self.forget_path(connection);
+        connection.output.borrow_mut().fail(|owner, bytes| self.fail(owner, connection.peer, bytes));
+        self.gone.borrow_mut().push_back(connection.id);
+        connection.wake_task();
+        self.wake_shard();
+    }
+
+    /// Nothing is to be sent to the peer over this connection but answers to what came by it.
+    fn forget_path(&self, connection: &Connection) {
         let path = (connection.listener, connection.peer);
         let mut by_path = self.by_path.borrow_mut();
         if by_path.get(&path) == Some(&connection.id) {
             by_path.remove(&path);
         }
-        drop(by_path);
-        connection.output.borrow_mut().fail(|owner, bytes| self.fail(owner, connection.peer, bytes));
-        self.gone.borrow_mut().push_back(connection.id);
-        connection.wake_task();
-        self.wake_shard();
     }
 
     /// The next connection that is gone and was not told of.

@@ -359,9 +359,61 @@ fn a_message_of_the_limit_passes_and_one_over_it_closes() {
     let mut stream = connect(world.tcp);
     stream.write_all(&largest).unwrap();
     expect(&mut stream, &largest);
+    // The header is the last that is told; its answer still goes out.
     stream.write_all(head(room + 1).as_bytes()).unwrap();
-    assert_eq!(rest(stream), b"");
+    assert_eq!(rest(stream), head(room + 1).as_bytes());
     assert_eq!(world.sum(|s| &s.closed_malformed), 1);
+}
+
+#[test]
+fn a_stream_that_is_lost_ends_with_the_answer_to_its_last_header() {
+    for shards in [1, 2] {
+        let world = World::new(shards, TcpSettings::default());
+        let mut stream = connect(world.tcp);
+        let head = format!("OPTIONS sip:a;shard={} SIP/2.0\r\nContent-Length: x\r\n\r\n", shards - 1);
+        stream.write_all(&[head.as_bytes(), &message(0, 1)].concat()).unwrap();
+        assert_eq!(rest(stream), head.as_bytes());
+        assert_eq!(world.sum(|s| &s.closed_malformed), 1);
+    }
+}
+
+#[test]
+fn a_stream_of_something_else_is_closed_at_once() {
+    let world = World::one();
+    for noise in [&b"\x16\x03\x01"[..], b"GET / HTTP/1.1\r\n", b"\0"] {
+        let mut stream = connect(world.tcp);
+        stream.write_all(noise).unwrap();
+        assert_eq!(rest(stream), b"");
+    }
+    assert_eq!((world.sum(|s| &s.closed_malformed), world.sum(|s| &s.stream_messages_in)), (3, 0));
+}
+
+#[test]
+fn a_message_without_content_length_is_refused_where_it_is_demanded() {
+    let world = World::new(1, TcpSettings { accepts_no_content_length: false, ..TcpSettings::default() });
+    let mut stream = connect(world.tcp);
+    stream.write_all(b"OPTIONS sip:a SIP/2.0\r\n\r\n").unwrap();
+    assert_eq!(rest(stream), b"");
+    assert_eq!((world.sum(|s| &s.closed_malformed), world.sum(|s| &s.stream_messages_in)), (1, 0));
+}
+
+#[test]
+fn one_unfinished_message_too_many_costs_the_oldest_its_connection() {
+    let world = World::new(1, TcpSettings { unfinished_messages: 2, ..TcpSettings::default() });
+    let mut streams = [0, 1, 2].map(|_| {
+        let mut stream = connect(world.tcp);
+        // A whole message first: its answer shows that the shard has seen what came with it.
+        stream.write_all(&[&message(0, 1)[..], &message(0, 2)[..10]].concat()).unwrap();
+        expect(&mut stream, &message(0, 1));
+        stream
+    });
+    let [oldest, others @ ..] = &mut streams;
+    assert_eq!(rest(oldest.try_clone().unwrap()), b"");
+    assert_eq!(world.sum(|s| &s.closed_unfinished), 1);
+    for stream in others {
+        stream.write_all(&message(0, 2)[10..]).unwrap();
+        expect(stream, &message(0, 2));
+    }
 }
 
 #[test]

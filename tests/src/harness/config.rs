@@ -80,7 +80,13 @@ impl Config {
     /// A node that listens on host 1 of `place`, over UDP and TCP, with set 1 of these targets for all calls.
     #[must_use]
     pub fn balancer(place: &Place, targets: &[String]) -> Self {
-        let new = Self::new(place).listen_both(place.at(1)).route_all(1);
+        Self::by_default(place, targets).route_all(1)
+    }
+
+    /// The same without rules: those by default hold.
+    #[must_use]
+    pub fn by_default(place: &Place, targets: &[String]) -> Self {
+        let new = Self::new(place).listen_both(place.at(1));
         targets.iter().fold(new, |config, uri| config.target(1, uri, ""))
     }
 

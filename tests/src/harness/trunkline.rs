@@ -121,10 +121,10 @@ impl Trunkline {
         until(&format!("{address} is {wanted}"), limit, || self.flags(address).as_deref() == Some(wanted));
     }
 
-    /// Transactions that are open: all figures that `ctl transactions` gives, but for totals.
+    /// Transactions that are open, those of servers and of clients.
     #[track_caller]
     pub fn open_transactions(&self) -> u64 {
-        sum(&self.ctl(&["transactions"]))
+        open(&self.ctl(&["transactions"]))
     }
 
     /// Asks it to stop (SIGTERM) and returns its exit code.
@@ -157,17 +157,11 @@ fn flags(value: &Value, uri: &str) -> Option<String> {
     }
 }
 
-fn sum(value: &Value) -> u64 {
-    match value {
-        Value::Number(number) => number.as_u64().unwrap_or_default(),
-        Value::Array(items) => items.iter().map(sum).sum(),
-        Value::Object(fields) => fields
-            .iter()
-            .filter(|(name, _)| !name.contains("total") && !name.contains("capacity"))
-            .map(|(_, v)| sum(v))
-            .sum(),
-        _ => 0,
-    }
+/// What is used of the tables of transactions in `value`.
+fn open(value: &Value) -> u64 {
+    let tables = value["tables"].as_array().expect("tables of transactions");
+    let is_wanted = |table: &&Value| table["what"].as_str().is_some_and(|what| what.ends_with("transactions"));
+    tables.iter().filter(is_wanted).filter_map(|table| table["used"].as_u64()).sum()
 }
 
 #[cfg(test)]
@@ -186,8 +180,9 @@ mod tests {
     }
 
     #[test]
-    fn open_transactions_are_all_but_totals() {
-        let value = serde_json::json!({"server": {"proceeding": 2, "completed": 3}, "total": 99, "list": [1]});
-        assert_eq!(sum(&value), 6);
+    fn open_transactions_are_those_in_use() {
+        let table = |what: &str, used: u64| serde_json::json!({"what": what, "used": used, "capacity": 9, "high_water": 8});
+        let tables = [table("server transactions", 2), table("client transactions", 3), table("dialogs", 4)];
+        assert_eq!(open(&serde_json::json!({ "tables": tables })), 5);
     }
 }

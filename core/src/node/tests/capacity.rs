@@ -109,7 +109,20 @@ fn a_full_table_of_client_transactions_fails_the_branch_and_not_the_target() {
     let sent = w.udp(CALLER, invite(2));
     let last = to(&sent, CALLER).into_iter().find(|m| m.text.starts_with("SIP/2.0 503")).cloned();
     assert!(last.is_some(), "{sent:?}");
+    assert_eq!(last.unwrap().line("Retry-After:"), "Retry-After: 5");
+    assert_eq!((w.node.stats().full, w.node.stats().exhausted), (1, 0));
     assert_eq!(w.reports.iter().filter(|r| r.starts_with("TargetFailed")).count(), 1, "of the first call");
+}
+
+#[test]
+fn a_request_that_is_relayed_finds_no_room_either() {
+    let mut w = World::with(config(), &Capacity { transactions: 2, ..CAPACITY });
+    w.udp(CALLER, invite(1));
+    w.wait(core::time::Duration::from_secs(2));
+    let sent = w.udp(CALLER, request("INFO", "sip:bob@203.0.113.9:5070", 2, ""));
+    assert!(to(&sent, CALLER)[0].text.starts_with("SIP/2.0 503 Service Unavailable\r\n"), "{sent:?}");
+    assert_eq!(to(&sent, CALLER)[0].line("Retry-After:"), "Retry-After: 5");
+    assert_eq!(w.node.stats().full, 1);
 }
 
 #[test]
@@ -123,7 +136,10 @@ fn a_full_pool_of_messages_answers_503() {
         refused += to(&sent, CALLER).iter().filter(|m| m.text.starts_with("SIP/2.0 503")).count();
     }
     assert!(refused >= 4, "{refused}");
-    assert!(w.node.fill()[4].used <= w.node.fill()[4].capacity);
+    let fill = w.node.fill()[4];
+    assert!(0 < fill.used && fill.used <= fill.high_water && fill.high_water <= fill.capacity, "{fill:?}");
+    w.settle();
+    assert_eq!((w.node.fill()[4].used, w.node.fill()[4].high_water >= fill.used), (0, true));
 }
 
 #[test]

@@ -240,6 +240,14 @@ fn a_next_hop_that_is_no_address_or_is_us() {
         ("sip:bob@203.0.113.9;transport=tls", "502 Bad Gateway — No Listener For That Transport"),
         ("sips:bob@203.0.113.9", "502 Bad Gateway — No Listener For That Transport"),
         ("tel:+15551234", "502 Bad Gateway — Next Hop Is No IP Address"),
+        ("sip:bob@203.0.113.9:0", "403 Forbidden — Next Hop Is Not One Host"),
+        ("sip:bob@0.0.0.0", "403 Forbidden — Next Hop Is Not One Host"),
+        ("sip:bob@[::]", "403 Forbidden — Next Hop Is Not One Host"),
+        ("sip:bob@255.255.255.255", "403 Forbidden — Next Hop Is Not One Host"),
+        ("sip:bob@[::ffff:255.255.255.255]", "403 Forbidden — Next Hop Is Not One Host"),
+        ("sip:bob@224.0.1.75", "403 Forbidden — Next Hop Is Not One Host"),
+        ("sip:bob@[ff02::1]", "403 Forbidden — Next Hop Is Not One Host"),
+        ("sip:bob@callee.example;maddr=224.0.1.75", "403 Forbidden — Next Hop Is Not One Host"),
     ];
     for (uri, expected) in rows {
         let mut w = World::new();

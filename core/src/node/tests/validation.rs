@@ -72,6 +72,7 @@ fn requests_that_are_not_taken() {
         ("INVITE sip:2000@edge.example", "INVITE sip:", "400 Malformed Request-URI"),
         (" SIP/2.0\r\nVia", " SIP/3.0\r\nVia", "505 Version Not Supported"),
         ("Via: SIP/2.0/UDP", "Via: SIP/3.0/UDP", "505 Version Not Supported"),
+        ("Via: SIP/2.0/UDP 198.51.100.7:5062", "Via: SIP/2.0/UDP 198.51.100.7:0", "400 Malformed Via"),
         ("Contact:", "Authorization: Digest username=\"alice, realm=\r\nContact:", "400 Malformed Credentials"),
         ("Contact:", "Proxy-Require: foo\r\nContact:", "420 Bad Extension"),
     ];
