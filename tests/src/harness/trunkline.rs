@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn open_transactions_are_those_in_use() {
-        let table = |what: &str, used: u64| serde_json::json!({"what": what, "used": used, "capacity": 9, "high_water": 8});
+        let table =
+            |what: &str, used: u64| serde_json::json!({"what": what, "used": used, "capacity": 9, "high_water": 8});
         let tables = [table("server transactions", 2), table("client transactions", 3), table("dialogs", 4)];
         assert_eq!(open(&serde_json::json!({ "tables": tables })), 5);
     }
