@@ -131,27 +131,35 @@ def highest_clean(options, name, run):
     return best
 
 
-def measure(options, name, run):
-    result = {"calls": []}
+def measure(options, names, run):
+    """All of it, the programs in turn, so that a machine that gets slower or faster meanwhile does so for both."""
+    results = {name: {"calls": []} for name in names}
+
+    def each(what, key, work):
+        if what in options.skip:
+            return
+        for name in names:
+            with Bench(options, name, run) as bench:
+                results[name][key] = work(bench)
+            note(f"{name}: {results[name][key]}")
+
     for rate in options.rates:
         for _ in range(options.repeat):
-            with Bench(options, name, run) as bench:
-                result["calls"].append(bench.calls(rate, options.seconds))
-            note(f"{name}: {result['calls'][-1]}")
-    if "hold" not in options.skip:
-        with Bench(options, name, run) as bench:
-            result["dialogs"] = bench.dialogs(options.hold, options.hold * 3, 500)
-        note(f"{name}: {result['dialogs']}")
+            for name in names:
+                with Bench(options, name, run) as bench:
+                    results[name]["calls"].append(bench.calls(rate, options.seconds))
+                note(f"{name}: {results[name]['calls'][-1]}")
+    each("hold", "dialogs", lambda bench: bench.dialogs(options.hold, options.hold * 3, 500))
+    each("options", "options", lambda bench: [bench.ping(rate, options.options_seconds) for rate in (5000, 0)])
     if "options" not in options.skip:
-        with Bench(options, name, run) as bench:
-            result["options"] = [bench.ping(rate, options.options_seconds) for rate in (5000, 0)]
-        note(f"{name}: {result['options']}")
+        results["floor"] = floor(options, run)
     if "ladder" not in options.skip:
-        result["highest_clean_per_s"] = highest_clean(options, name, run)
-    return result
+        for name in names:
+            results[name]["highest_clean_per_s"] = highest_clean(options, name, run)
+    return results
 
 
-def rows(results, options):
+def rows(options):
     """(what, unit, how to find the figure in a result, whether less is better)"""
     def calls(rate):
         def find(result):
@@ -173,7 +181,7 @@ def rows(results, options):
 def table(results, options):
     names = list(results)
     print(f"{'':<30}" + "".join(f"{name:>14}" for name in names) + f"{'ratio':>10}")
-    for what, unit, find in rows(results, options):
+    for what, unit, find in rows(options):
         figures = [find(results[name]) for name in names]
         line = f"{what + ', ' + unit:<30}" + "".join(f"{'-' if f is None else f:>14}" for f in figures)
         pair = [find(results.get(name, {})) for name in ("trunkline", "kamailio")]
@@ -189,7 +197,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rates", type=numbers, default=[200, 500, 1000, 2000, 3000], help="calls a second")
     parser.add_argument("--seconds", type=float, default=10, help="of load at each rate")
-    parser.add_argument("--repeat", type=int, default=1, help="runs at each rate; the table shows the median")
+    parser.add_argument("--repeat", type=int, default=3, help="runs at each rate; the table shows the median")
     parser.add_argument("--hold", type=int, default=5000, help="calls held at first; three times as many come on top")
     parser.add_argument("--options-seconds", type=float, default=5)
     parser.add_argument("--ladder", type=numbers, default=[2000, 3000, 4000, 5000, 6000, 8000], help="rates tried for the highest")
@@ -199,9 +207,7 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write all figures there; - prints them in place of the table")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sip-bench-") as run:
-        results = {name: measure(options, name, run) for name in options.only or SCRIPTS}
-        if "options" not in options.skip:
-            results["floor"] = floor(options, run)
+        results = measure(options, list(options.only or SCRIPTS), run)
     if options.json and options.json != "-":
         with open(options.json, "w") as file:
             json.dump(results, file, indent=1)

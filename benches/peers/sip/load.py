@@ -50,7 +50,7 @@ class Sipp:
         return sum(int(last.get(column) or 0) for column in columns)
 
     def refused(self):
-        return self.count("refused(C)") or self.count("GenericCounter1(C)")
+        return self.count("refused(C)")
 
 
 def media_servers(run, nice):

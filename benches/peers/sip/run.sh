@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds trunkline and the load tools, runs Kamailio and trunkline under the same loads, prints both and the ratio.
-#   ./run.sh [--rates 200,1000,2000,3000] [--seconds 10] [--repeat 1] [--json FILE] [--only kamailio|trunkline] ...
+#   ./run.sh [--rates 200,1000,2000,3000] [--seconds 10] [--repeat 3] [--json FILE] [--only kamailio|trunkline] ...
 # Needs Debian's kamailio and sip-tester. As root it works in a network namespace of its own. ./run.sh --help says the rest.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)

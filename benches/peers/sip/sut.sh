@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs trunkline in the foreground as a load balancer: SUT_ADDR=ip:port, SUT_BACKENDS="ip:port ...", SUT_RUN=a directory.
-# TRUNKLINE=the binary (default: the release build of this workspace), TRUNKLINE_SHARDS=0 (0: one a core).
+# TRUNKLINE=the binary (default: the release build of this workspace), TRUNKLINE_SHARDS=1 (0: one a core).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 run=${SUT_RUN:?a directory}
@@ -9,7 +9,7 @@ mkdir -p "$run"
 {
     cat <<EOF
 [node]
-shards = ${TRUNKLINE_SHARDS:-0}
+shards = ${TRUNKLINE_SHARDS:-1}
 log_level = "warn"
 
 [[listen]]

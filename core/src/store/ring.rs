@@ -13,8 +13,8 @@ pub struct Ring<'a, T> {
 
 impl<'a, T> Ring<'a, T> {
     /// An empty queue in `slots`.
-    pub const fn new(slots: Slots<'a, Option<T>>) -> Self {
-        Self { slots, head: 0, len: 0 }
+    pub fn new(slots: Slots<'a, Option<T>>) -> Self {
+        Self { slots: slots.taken(), head: 0, len: 0 }
     }
 
     /// Puts `value` at the end; gives it back when the queue is full.

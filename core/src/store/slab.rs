@@ -98,8 +98,8 @@ pub struct Slab<'a, T> {
 
 impl<'a, T> Slab<'a, T> {
     /// An empty slab in `slots`; `what` is what it holds, in an operator's words, for [`Full`].
-    pub const fn new(slots: Slots<'a, Slot<T>>, what: &'static str) -> Self {
-        Self { slots, free: NIL, len: 0, what }
+    pub fn new(slots: Slots<'a, Slot<T>>, what: &'static str) -> Self {
+        Self { slots: slots.taken(), free: NIL, len: 0, what }
     }
 
     /// Stores `value`. When the slab is full the value is dropped: where it owns a [`Buf`](super::Buf), ask

@@ -52,12 +52,12 @@ impl<'a, T> Slots<'a, T> {
         Self(Row::Vec(slots))
     }
 
-    /// `capacity` slots (at most 2³²-1) on the heap, all reserved now.
+    /// `capacity` slots (at most 2³²-1) on the heap, taken when a store is made of them.
     #[cfg(feature = "alloc")]
     #[must_use]
     pub fn reserved(capacity: usize) -> Self {
         let capacity = capacity.min(CAPACITY_MAX);
-        Self(Row::Reserved { slots: Vec::with_capacity(capacity), capacity })
+        Self(Row::Reserved { slots: Vec::new(), capacity })
     }
 
     /// How many slots there are.
@@ -88,6 +88,16 @@ impl<'a, T> Slots<'a, T> {
             #[cfg(feature = "alloc")]
             Row::Reserved { slots, .. } => slots,
         }
+    }
+
+    /// Takes the memory of reserved slots, so that none is taken later. Whoever fills them instead
+    /// ([`Slots::fill`]) must not ask for this: memory that was taken once is not known to be zero any more.
+    pub(crate) fn taken(mut self) -> Self {
+        #[cfg(feature = "alloc")]
+        if let Row::Reserved { slots, capacity } = &mut self.0 {
+            slots.reserve_exact(*capacity);
+        }
+        self
     }
 
     /// Brings the next slot into use, holding `value`, and returns its number; gives `value` back if none is left.
@@ -132,7 +142,6 @@ impl<'a, T> Slots<'a, T> {
             }
             #[cfg(feature = "alloc")]
             Row::Reserved { slots, capacity } => {
-                *slots = Vec::new();
                 *slots = vec![T::default(); n];
                 *capacity = n;
             }
@@ -189,7 +198,7 @@ mod tests {
     #[cfg(feature = "alloc")]
     #[test]
     fn reserved_slots_do_not_move() {
-        let mut slots = Slots::reserved(10_000);
+        let mut slots = Slots::reserved(10_000).taken();
         slots.claim(0u32).unwrap();
         let first = slots.used().as_ptr();
         while slots.claim(1).is_ok() {}

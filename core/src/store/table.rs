@@ -84,7 +84,7 @@ impl<M> Links for Slab<'_, Node<M>> {
 
 impl<'a, M: Timed> Table<'a, M> {
     /// An empty table in `slots`; `what` is what it holds, in an operator's words, for [`Full`].
-    pub const fn new(slots: Slots<'a, Slot<M>>, what: &'static str) -> Self {
+    pub fn new(slots: Slots<'a, Slot<M>>, what: &'static str) -> Self {
         Self { slab: Slab::new(slots, what), wheel: Wheel::new(), expired: None }
     }
 

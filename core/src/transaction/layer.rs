@@ -2,14 +2,15 @@
 
 use core::time::Duration;
 
-use super::client::{Client, ClientAction, ClientEvent};
-use super::client_invite::{ClientInvite, ClientInviteAction, ClientInviteEvent, ClientInviteState};
-use super::server::{Server, ServerAction, ServerEvent, ServerState};
-use super::server_invite::{ServerInvite, ServerInviteAction, ServerInviteEvent, ServerInviteState};
-use super::timers::{Step, Timers};
+use super::client::Client;
+use super::client_invite::ClientInvite;
+use super::either::{ACTIONS, ClientMachine, FromClient, FromServer, ServerMachine, ToClient, ToServer};
+use super::server::Server;
+use super::server_invite::ServerInvite;
+use super::timers::Timers;
 use crate::error::Full;
 use crate::flow::{Flow, Send};
-use crate::machine::{Cx, Machine, Timed};
+use crate::machine::{Cx, Timed};
 use crate::store::{Buf, BufPool, Index, Key, Table, table::Slot};
 use crate::time::Instant;
 use crate::wire::sip::build;
@@ -25,207 +26,6 @@ pub struct Io<'i, 's> {
     pub scratch: &'i mut [u8],
     /// Takes what is to be sent.
     pub send: &'i mut Send<'i>,
-}
-
-#[derive(Debug)]
-enum ServerMachine {
-    Invite(ServerInvite),
-    Other(Server),
-}
-
-#[derive(Debug)]
-enum ClientMachine {
-    Invite(ClientInvite),
-    Other(Client),
-}
-
-impl Timed for ServerMachine {
-    fn next_deadline(&self) -> Option<Instant> {
-        match self {
-            Self::Invite(m) => m.next_deadline(),
-            Self::Other(m) => m.next_deadline(),
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        match self {
-            Self::Invite(m) => m.is_done(),
-            Self::Other(m) => m.is_done(),
-        }
-    }
-}
-
-impl Timed for ClientMachine {
-    fn next_deadline(&self) -> Option<Instant> {
-        match self {
-            Self::Invite(m) => m.next_deadline(),
-            Self::Other(m) => m.next_deadline(),
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        match self {
-            Self::Invite(m) => m.is_done(),
-            Self::Other(m) => m.is_done(),
-        }
-    }
-}
-
-/// What happens to a server transaction, INVITE or not.
-#[derive(Clone, Copy)]
-enum ToServer {
-    Start,
-    Again,
-    Ack,
-    Respond(u16),
-    Failed,
-    Timeout,
-}
-
-/// What a server transaction wants done, INVITE or not.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum FromServer {
-    Trying,
-    Respond,
-    Resend,
-    PassAck,
-}
-
-/// What a client transaction wants done, INVITE or not.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum FromClient {
-    Send,
-    Ack,
-    Cancel,
-    Pass,
-    TimedOut,
-    TransportError,
-}
-
-const ACTIONS: usize = 4;
-
-impl ServerMachine {
-    fn step(&mut self, cx: &mut Cx<'_>, timers: &Timers, event: ToServer) -> heapless::Vec<FromServer, ACTIONS> {
-        let mut out = heapless::Vec::new();
-        // Their ACTIONS_MAX is below the capacity.
-        let mut push = |a| {
-            let _ = out.push(a);
-        };
-        match self {
-            Self::Invite(m) => {
-                let event = match event {
-                    ToServer::Start => ServerInviteEvent::Start,
-                    ToServer::Again => ServerInviteEvent::RequestRetransmitted,
-                    ToServer::Ack => ServerInviteEvent::Ack,
-                    ToServer::Respond(status) => ServerInviteEvent::Respond { status },
-                    ToServer::Failed => ServerInviteEvent::TransportFailed,
-                    ToServer::Timeout => ServerInviteEvent::Timeout,
-                };
-                m.handle(cx, Step { timers, event }, &mut |a: ServerInviteAction| match a {
-                    ServerInviteAction::SendTrying => push(FromServer::Trying),
-                    ServerInviteAction::SendResponse => push(FromServer::Respond),
-                    ServerInviteAction::Resend => push(FromServer::Resend),
-                    ServerInviteAction::PassAck => push(FromServer::PassAck),
-                    ServerInviteAction::TimedOut
-                    | ServerInviteAction::TransportError
-                    | ServerInviteAction::Terminated => {}
-                });
-            }
-            Self::Other(m) => {
-                let event = match event {
-                    ToServer::Start => ServerEvent::Start,
-                    ToServer::Again => ServerEvent::RequestRetransmitted,
-                    ToServer::Respond(status) => ServerEvent::Respond { status },
-                    ToServer::Failed => ServerEvent::TransportFailed,
-                    ToServer::Timeout => ServerEvent::Timeout,
-                    ToServer::Ack => return out,
-                };
-                m.handle(cx, Step { timers, event }, &mut |a: ServerAction| match a {
-                    ServerAction::SendTrying => push(FromServer::Trying),
-                    ServerAction::SendResponse => push(FromServer::Respond),
-                    ServerAction::Resend => push(FromServer::Resend),
-                    _ => {}
-                });
-            }
-        }
-        out
-    }
-
-    /// Whether only provisional responses were sent so far.
-    fn is_proceeding(&self) -> bool {
-        match self {
-            Self::Invite(m) => m.state() == ServerInviteState::Proceeding,
-            Self::Other(m) => m.state() == ServerState::Proceeding,
-        }
-    }
-
-    fn is_accepted(&self) -> bool {
-        matches!(self, Self::Invite(m) if m.state() == ServerInviteState::Accepted)
-    }
-}
-
-impl ClientMachine {
-    fn step(&mut self, cx: &mut Cx<'_>, timers: &Timers, event: ToClient) -> heapless::Vec<FromClient, ACTIONS> {
-        let mut out = heapless::Vec::new();
-        let mut push = |a| {
-            let _ = out.push(a);
-        };
-        match self {
-            Self::Invite(m) => {
-                let event = match event {
-                    ToClient::Start { first_reply_timeout } => ClientInviteEvent::Start { first_reply_timeout },
-                    ToClient::Response(status) => ClientInviteEvent::Response { status },
-                    ToClient::Cancel => ClientInviteEvent::Cancel,
-                    ToClient::Failed => ClientInviteEvent::TransportFailed,
-                    ToClient::Timeout => ClientInviteEvent::Timeout,
-                };
-                m.handle(cx, Step { timers, event }, &mut |a: ClientInviteAction| match a {
-                    ClientInviteAction::SendRequest => push(FromClient::Send),
-                    ClientInviteAction::SendAck => push(FromClient::Ack),
-                    ClientInviteAction::SendCancel => push(FromClient::Cancel),
-                    ClientInviteAction::PassResponse => push(FromClient::Pass),
-                    ClientInviteAction::TimedOut => push(FromClient::TimedOut),
-                    ClientInviteAction::TransportError => push(FromClient::TransportError),
-                    ClientInviteAction::Terminated => {}
-                });
-            }
-            Self::Other(m) => {
-                let event = match event {
-                    ToClient::Start { .. } => ClientEvent::Start,
-                    ToClient::Response(status) => ClientEvent::Response { status },
-                    ToClient::Failed => ClientEvent::TransportFailed,
-                    ToClient::Timeout => ClientEvent::Timeout,
-                    ToClient::Cancel => return out,
-                };
-                m.handle(cx, Step { timers, event }, &mut |a: ClientAction| match a {
-                    ClientAction::SendRequest => push(FromClient::Send),
-                    ClientAction::PassResponse => push(FromClient::Pass),
-                    ClientAction::TimedOut => push(FromClient::TimedOut),
-                    ClientAction::TransportError => push(FromClient::TransportError),
-                    ClientAction::Terminated => {}
-                });
-            }
-        }
-        out
-    }
-
-    /// Whether the request is sent no more, so that its bytes can go.
-    fn is_through(&self) -> bool {
-        match self {
-            Self::Invite(m) => m.state() == ClientInviteState::Accepted,
-            Self::Other(m) => m.state() == super::client::ClientState::Completed,
-        }
-    }
-}
-
-/// What happens to a client transaction, INVITE or not.
-#[derive(Clone, Copy)]
-enum ToClient {
-    Start { first_reply_timeout: Option<Duration> },
-    Response(u16),
-    Cancel,
-    Failed,
-    Timeout,
 }
 
 /// A server transaction and what it needs to answer again.

@@ -7,6 +7,7 @@
 pub mod branch;
 pub mod client;
 pub mod client_invite;
+mod either;
 pub mod layer;
 pub mod server;
 pub mod server_invite;
