@@ -49,7 +49,8 @@ fn a_target() {
 
 #[test]
 fn a_message_on_the_stack() {
-    at_most("message", size_of::<Msg<'_>>(), 1_408);
+    // With room for the fields that a proxy adds.
+    at_most("message", size_of::<Msg<'_>>(), 1_464);
     at_most("draft", size_of::<Draft<'_, '_, '_>>(), 2_560);
 }
 

@@ -432,6 +432,10 @@ impl Machine for Probe {
             ProbeInput::Reply { sequence, code } => self.result(cx, sequence, Some(s.reply_codes.accept(code)), out),
             ProbeInput::PingFailed { sequence } => self.result(cx, sequence, None, out),
             ProbeInput::PingNow => {
+                if let Phase::Known { good, .. } = self.phase {
+                    // Whoever asks again does not wait for the tick.
+                    self.count(cx, s, good, cx.now, out);
+                }
                 if self.enabled && matches!(self.phase, Phase::Idle | Phase::Waiting(_)) {
                     self.send(cx.now, cx.now + s.timeout, out);
                 }

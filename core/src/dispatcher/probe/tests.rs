@@ -249,6 +249,16 @@ fn ping_now_sends_one_and_only_one() {
 }
 
 #[test]
+fn ping_now_does_not_wait_for_the_tick_of_one_that_was_answered() {
+    let mut b = Bench::exact();
+    b.run_to(1_000);
+    b.tell(ProbeInput::PingNow);
+    b.run_to(1_100);
+    b.tell(ProbeInput::PingNow);
+    assert_eq!(b.pings, [1_000, 1_100]);
+}
+
+#[test]
 fn a_long_sleep_is_not_made_up_for() {
     let mut b = Bench::exact();
     b.answer = None;
