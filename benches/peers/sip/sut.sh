@@ -5,6 +5,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 run=${SUT_RUN:?a directory}
 bin=${TRUNKLINE:-${CARGO_TARGET_DIR:-$here/../../../target}/release/trunkline}
+[ -x "$bin" ] || (cd "$here" && cargo build --release -q -p trunkline-tokio)
 mkdir -p "$run"
 {
     cat <<EOF
@@ -14,6 +15,11 @@ log_level = "warn"
 
 [[listen]]
 transport = "udp"
+address = "${SUT_ADDR%:*}"
+port = ${SUT_ADDR##*:}
+
+[[listen]]
+transport = "tcp"
 address = "${SUT_ADDR%:*}"
 port = ${SUT_ADDR##*:}
 
