@@ -10,7 +10,7 @@ use crate::dialog::layer::{Ended, Names};
 use crate::dialog::session_timer::{self, RequestDecision, RequestTimer};
 use crate::dispatcher::{NoTarget, SelectKeys, SelectRule};
 use crate::error::Full;
-use crate::flow::Flow;
+use crate::flow::{Flow, ListenerId};
 use crate::machine::Cx;
 use crate::proxy::context::{Branch, Context, Plan};
 use crate::proxy::fork::{self, BRANCHES_MAX, Fork, Order};
@@ -25,6 +25,7 @@ use crate::wire::sip::msg::Msg;
 use crate::wire::sip::option_tags::has_option_tag;
 use crate::wire::sip::put::{Put, Text};
 use crate::wire::sip::session_expires::{MinSe, SessionExpires};
+use crate::wire::sip::transport::Transport;
 use crate::wire::sip::uri::Uri;
 
 /// A request on its way, with all that was read of it.
@@ -207,7 +208,7 @@ impl<P: Pattern> Node<'_, P> {
         let answer = |status, reason| Answer { status, reason, headers: &[] };
         let raw = r.routes.next_hop().map(|(uri, _)| uri).or(r.routes.request_uri()).unwrap_or(r.valid.uri.raw);
         let uri = Uri::parse(raw).map_err(|_| answer(400, "Malformed Route"))?;
-        let hop = Self::hop(&uri).ok_or(answer(502, "Bad Gateway — Next Hop Is No IP Address"))?;
+        let hop = self.hop(&uri, r.routes.egress).ok_or(answer(502, "Bad Gateway — Next Hop Is No IP Address"))?;
         if !is_one_host(hop.addr) {
             return Err(answer(403, "Forbidden — Next Hop Is Not One Host"));
         }
@@ -226,10 +227,16 @@ impl<P: Pattern> Node<'_, P> {
         Ok(Flow { listener, transport: hop.transport, peer: hop.addr, connection: None })
     }
 
-    /// The address in a URI; `None` for a name, which nobody here resolves.
-    fn hop(uri: &Uri<'_>) -> Option<Hop> {
+    /// The address in a URI; `None` for a name, which nobody here resolves. A URI that names no transport is reached by
+    /// the one that this side of the dialog was set up by: many a Contact leaves it out. Else it is UDP (RFC 3263 §4.1).
+    fn hop(&self, uri: &Uri<'_>, egress: Option<ListenerId>) -> Option<Hop> {
         let host: Host<'_> = uri.maddr().or(uri.host)?;
-        let transport = Self::transport_of(uri);
+        let recorded = || egress.and_then(|id| self.config.locals.listener(id)).map(|l| l.transport);
+        let transport = match uri.transport() {
+            Some(named) => named,
+            None if uri.scheme.is_sips() => Transport::Tls,
+            None => recorded().unwrap_or(Transport::Udp),
+        };
         let port = uri.port.unwrap_or(transport.default_port());
         Some(Hop { addr: SocketAddr::new(host.ip()?, port), transport })
     }

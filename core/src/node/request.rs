@@ -17,7 +17,6 @@ use crate::wire::sip::header_name::HeaderName;
 use crate::wire::sip::method::Method;
 use crate::wire::sip::msg::Msg;
 use crate::wire::sip::start_line::StartLine;
-use crate::wire::sip::transport::Transport;
 use crate::wire::sip::via::vias;
 
 impl<P: Pattern> Node<'_, P> {
@@ -208,10 +207,5 @@ impl<P: Pattern> Node<'_, P> {
             branch::BranchKind::Probe => self.ping_undelivered(cx, &id, out),
             branch::BranchKind::Stateless => {}
         }
-    }
-
-    /// The transport in which a URI asks to be reached.
-    pub(super) fn transport_of(uri: &crate::wire::sip::uri::Uri<'_>) -> Transport {
-        uri.transport().unwrap_or(if uri.scheme.is_sips() { Transport::Tls } else { Transport::Udp })
     }
 }

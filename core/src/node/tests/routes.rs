@@ -79,6 +79,22 @@ fn two_between_udp_and_tcp_and_both_go_on_the_way_back() {
 }
 
 #[test]
+fn a_contact_without_transport_is_reached_by_that_of_its_side() {
+    let mut w = world_with(TARGETS[0], Transport::Tcp);
+    let sent = w.udp(CALLER, invite(1));
+    let forwarded = to(&sent, TARGETS[0])[0].clone();
+    let ok = only(w.tcp(TARGETS[0], forwarded.answer("200 OK", "bo", "")));
+    let ack = only(w.udp(CALLER, from_caller("ACK", &ok, 1, 1)));
+    assert_eq!((ack.transport, ack.to), (Transport::Tcp, TARGETS[0].parse().unwrap()));
+    let named = with(&from_caller("INFO", &ok, 1, 2), "203.0.113.1:5060 SIP", "203.0.113.1:5060;transport=udp SIP");
+    assert_eq!(only(w.udp(CALLER, named)).transport, Transport::Udp);
+    let bye = from_callee("BYE", &forwarded, "bo", "sip:alice@198.51.100.7:5062", 1);
+    let bye = only(w.tcp(TARGETS[0], with(&bye, "SIP/2.0/UDP", "SIP/2.0/TCP")));
+    assert_eq!(bye.transport, Transport::Udp);
+    w.udp(CALLER, bye.answer("200 OK", "", ""));
+}
+
+#[test]
 fn two_between_ipv4_and_ipv6() {
     let mut w = world_with(CALLEE6, Transport::Udp);
     let sent = w.udp(CALLER, invite(1));
