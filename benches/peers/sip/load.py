@@ -49,6 +49,10 @@ class Sipp:
         last = dict(zip(rows[0], rows[-1]))
         return sum(int(last.get(column) or 0) for column in columns)
 
+    def last_words(self):
+        with open(self.output, errors="replace") as output:
+            return output.read()[-500:]
+
     def refused(self):
         return self.count("refused(C)")
 
@@ -60,8 +64,7 @@ def media_servers(run, nice):
     time.sleep(0.8)
     for server in servers:
         if server.process.poll() is not None:
-            with open(server.output) as output:
-                raise SystemExit("SIPp does not start:\n" + output.read()[-1000:])
+            raise SystemExit("SIPp does not start:\n" + server.last_words())
     return servers
 
 
@@ -70,8 +73,13 @@ def caller(name, run, nice, addr, rate, calls, hold_ms, port=5090):
                 hold_ms, "-deadcall_wait", 500, "-recv_timeout", 10000 + hold_ms, addr)
 
 
-def kernel_drops():
-    """Datagrams that found a receive buffer full, in this network namespace."""
+def kernel_drops(addr):
+    """Datagrams that found a receive buffer full: the program's at `addr`, and all others in this network namespace."""
+    port, ours = int(addr.rsplit(":", 1)[1]), 0
+    with open("/proc/net/udp") as file:
+        for fields in map(str.split, list(file)[1:]):
+            if int(fields[1].split(":")[1], 16) == port:
+                ours += int(fields[12])
     with open("/proc/net/snmp") as file:
         names, values = [line.split()[1:] for line in file if line.startswith("Udp:")]
-    return int(dict(zip(names, values))["RcvbufErrors"])
+    return ours, int(dict(zip(names, values))["RcvbufErrors"]) - ours
