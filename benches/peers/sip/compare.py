@@ -203,7 +203,7 @@ def main():
     parser.add_argument("--repeat", type=int, default=3, help="runs at each rate; the table shows the median")
     parser.add_argument("--hold", type=int, default=5000, help="calls held at first; three times as many come on top")
     parser.add_argument("--options-seconds", type=float, default=5)
-    parser.add_argument("--ladder", type=numbers, default=[2000, 3000, 4000, 5000, 6000, 8000], help="rates tried for the highest")
+    parser.add_argument("--ladder", type=numbers, default=[2000, 4000, 5000, 6000, 8000, 10000], help="rates tried for the highest")
     parser.add_argument("--ladder-seconds", type=float, default=6)
     parser.add_argument("--skip", action="append", default=[], choices=["hold", "options", "ladder"])
     parser.add_argument("--only", action="append", choices=list(SCRIPTS))
