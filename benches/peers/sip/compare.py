@@ -51,17 +51,20 @@ class Bench:
         """Calls at one rate, after some at the same rate that touch the memory they need."""
         self.play("warm", rate, rate * 4).wait(60)
         repeated = sum(s.count("Retransmissions(C)") for s in self.servers)
-        drops, cpu, start = load.kernel_drops(), self.system.cpu_s(), time.time()
+        drops, cpu, start = load.kernel_drops(ADDR), self.system.cpu_s(), time.time()
         caller = self.play("caller", rate, int(rate * seconds))
         caller.wait(seconds * 2 + 45)
         cpu, wall = self.system.cpu_s() - cpu, time.time() - start
+        lost, lost_by_load = (now - then for now, then in zip(load.kernel_drops(ADDR), drops))
         time.sleep(1.2)  # the media servers write their statistics once a second
         refused = caller.refused()
         good = caller.count("SuccessfulCall(C)") - refused
         repeated = caller.count("Retransmissions(C)") + sum(s.count("Retransmissions(C)") for s in self.servers) - repeated
         failed = int(rate * seconds) - good
+        if not good:
+            note(f"no call came through; SIPp says:\n{caller.last_words()}\n{self.name} says:\n{self.system.last_words()}")
         return {"rate": rate, "calls": good, "failed": failed, "retransmissions": repeated,
-                "kernel_drops": load.kernel_drops() - drops, "reached_per_s": round(good / wall, 1),
+                "dropped": lost, "dropped_by_load": lost_by_load, "reached_per_s": round(good / wall, 1),
                 "cpu_ms_per_call": round(cpu * 1000 / max(1, good), 4), "clean": failed == 0 and repeated == 0}
 
     def dialogs(self, first, more, rate):
@@ -200,7 +203,7 @@ def main():
     parser.add_argument("--repeat", type=int, default=3, help="runs at each rate; the table shows the median")
     parser.add_argument("--hold", type=int, default=5000, help="calls held at first; three times as many come on top")
     parser.add_argument("--options-seconds", type=float, default=5)
-    parser.add_argument("--ladder", type=numbers, default=[2000, 3000, 4000, 5000, 6000, 8000], help="rates tried for the highest")
+    parser.add_argument("--ladder", type=numbers, default=[2000, 4000, 5000, 6000, 8000, 10000], help="rates tried for the highest")
     parser.add_argument("--ladder-seconds", type=float, default=6)
     parser.add_argument("--skip", action="append", default=[], choices=["hold", "options", "ladder"])
     parser.add_argument("--only", action="append", choices=list(SCRIPTS))

@@ -49,20 +49,31 @@ class Sipp:
         last = dict(zip(rows[0], rows[-1]))
         return sum(int(last.get(column) or 0) for column in columns)
 
+    def last_words(self):
+        """What it says about its end, among the screens that it paints."""
+        with open(self.output, errors="replace") as output:
+            lines = [line for line in output.read().splitlines() if line[:2] not in ("", "  ", "--")]
+        return "\n".join(lines[:5] + lines[-15:])
+
     def refused(self):
         return self.count("refused(C)")
 
 
-def media_servers(run, nice):
+def media_servers(run, nice, tries=3):
     """Three of them; they ring for 30 ms, since a 200 right behind its 180 may overtake it in a program of many processes."""
     servers = [Sipp(f"server{port}", "uas.xml", run, nice, "-p", port, "-d", 30, "-deadcall_wait", 1000)
                for port in BACKENDS]
     time.sleep(0.8)
+    ended = [server for server in servers if server.process.poll() is not None]
+    if not ended:
+        return servers
     for server in servers:
-        if server.process.poll() is not None:
-            with open(server.output) as output:
-                raise SystemExit("SIPp does not start:\n" + output.read()[-1000:])
-    return servers
+        server.stop()
+    if tries == 1:
+        raise SystemExit("SIPp does not start:\n" + ended[0].last_words())
+    # After a run that was not clean SIPp ends at its start now and then.
+    time.sleep(2)
+    return media_servers(run, nice, tries - 1)
 
 
 def caller(name, run, nice, addr, rate, calls, hold_ms, port=5090):
@@ -70,8 +81,13 @@ def caller(name, run, nice, addr, rate, calls, hold_ms, port=5090):
                 hold_ms, "-deadcall_wait", 500, "-recv_timeout", 10000 + hold_ms, addr)
 
 
-def kernel_drops():
-    """Datagrams that found a receive buffer full, in this network namespace."""
+def kernel_drops(addr):
+    """Datagrams that found a receive buffer full: the program's at `addr`, and all others in this network namespace."""
+    port, ours = int(addr.rsplit(":", 1)[1]), 0
+    with open("/proc/net/udp") as file:
+        for fields in map(str.split, list(file)[1:]):
+            if int(fields[1].split(":")[1], 16) == port:
+                ours += int(fields[12])
     with open("/proc/net/snmp") as file:
         names, values = [line.split()[1:] for line in file if line.startswith("Udp:")]
-    return int(dict(zip(names, values))["RcvbufErrors"])
+    return ours, int(dict(zip(names, values))["RcvbufErrors"]) - ours

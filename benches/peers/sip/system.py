@@ -57,7 +57,10 @@ class System:
             if self.process.poll() is not None:
                 break
         self.stop()
-        raise SystemExit(f"nobody answers on {self.addr}:\n{read(self.log)[-2000:]}")
+        raise SystemExit(f"nobody answers on {self.addr}:\n{self.last_words()}")
+
+    def last_words(self):
+        return read(self.log)[-2000:]
 
     def tree(self):
         """Its processes: its session and all that descends from it."""
