@@ -92,12 +92,15 @@ impl<'a, T> Slots<'a, T> {
 
     /// Takes the memory of reserved slots, so that none is taken later. Whoever fills them instead
     /// ([`Slots::fill`]) must not ask for this: memory that was taken once is not known to be zero any more.
-    pub(crate) fn taken(mut self) -> Self {
-        #[cfg(feature = "alloc")]
-        if let Row::Reserved { slots, capacity } = &mut self.0 {
-            slots.reserve_exact(*capacity);
+    pub(crate) fn taken(self) -> Self {
+        match self.0 {
+            #[cfg(feature = "alloc")]
+            Row::Reserved { mut slots, capacity } => {
+                slots.reserve_exact(capacity);
+                Self(Row::Reserved { slots, capacity })
+            }
+            row => Self(row),
         }
-        self
     }
 
     /// Brings the next slot into use, holding `value`, and returns its number; gives `value` back if none is left.
