@@ -2,7 +2,7 @@
 //!
 //! A [`Node`] takes events ([`Event`]), and emits actions ([`Action`]). Its files follow the way of a message:
 //! `request` (what is it?) → `initial` (a new call) or `within` (a dialog) → `branches` (send it on) → `response` →
-//! `outcome` (answer the caller). [`pump`] fixes the order of work, [`demux`] says which shard gets a message.
+//! `outcome` (answer the caller). [`mod@pump`] fixes the order of work, [`demux`] says which shard gets a message.
 
 pub mod action;
 mod branches;

@@ -1,5 +1,5 @@
 //! The response context of a proxied request (RFC 3261 §16.6 to §16.10): which branch is tried when, which response
-//! goes upstream, what is cancelled. It holds no bytes and knows no target: [`super::layer`] does.
+//! goes upstream, what is cancelled. It holds no bytes and knows no target: [`crate::node`] does.
 
 use core::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The driver: sockets, clock, entropy and threads around a core [`Engine`].
+//! The driver: sockets, clock, entropy and threads around a core [`Engine`](trunkline_core::node::pump::Engine).
 //!
 //! One shard is one thread with its own sockets and its own engine; nothing on the path of a message takes a lock.
 //!
@@ -9,7 +9,7 @@
 //!   what failed ────────────┘       Engine
 //! ```
 //!
-//! [`bind`] opens the listeners and says in one line what is wrong if it cannot; [`start`] runs the shards.
+//! [`bind()`] opens the listeners and says in one line what is wrong if it cannot; [`start`] runs the shards.
 //!
 //! A socket bound to a wildcard address answers from the address that the kernel's routing picks. Where that matters
 //! (several addresses on one network), list the addresses.
