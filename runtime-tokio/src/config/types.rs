@@ -58,7 +58,7 @@ section! { default
     struct Node {
         /// Its name in logs and lists.
         name: String = "trunkline".to_owned();
-        /// Threads that handle calls, each with its own sockets. One carries some ten thousand calls a second, and hands
+        /// Threads that handle calls, each with its own sockets. One carries some thousand calls a second, and hands
         /// nothing over to others. 0: one a processor.
         shards: u16 = 1, in 0..=64;
         /// Value of Server in our own responses; empty: none is sent.
