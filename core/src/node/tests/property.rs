@@ -113,8 +113,13 @@ impl Peers {
     }
 
     fn transaction(message: &Sent) -> String {
-        let via = Via::parse(&message.line("Via:").as_bytes()[5..]).unwrap();
-        String::from_utf8(via.branch.unwrap().to_vec()).unwrap() + message.line("CSeq:")
+        let branch = Via::parse(message.line("Via:")[4..].trim().as_bytes()).ok().and_then(|via| via.branch);
+        let fields = |names: &[&str]| names.iter().map(|name| message.line(name)).collect::<String>();
+        match branch {
+            Some(branch) => String::from_utf8_lossy(branch).into_owned() + message.line("CSeq:"),
+            // A damaged Via may have lost it: then the fields count that RFC 2543 has in its place.
+            None => fields(&["Via:", "From:", "Call-ID:", "CSeq:"]),
+        }
     }
 
     /// RFC 3261 §17.2.1: a transaction refuses once, and never after a 2xx. A 2xx goes up at any time (§16.7 step 5). An

@@ -319,7 +319,9 @@ pub(super) fn from_caller(method: &str, ok: &Sent, n: u32, cseq: u32) -> String 
 
 /// A request that the callee sends within the dialog that `invite`, as it got it, set up with its tag `tag`.
 pub(super) fn from_callee(method: &str, invite: &Sent, tag: &str, remote: &str, cseq: u32) -> String {
-    let call = invite.line("Call-ID:").strip_prefix("Call-ID: ").unwrap();
+    // White space behind the colon may be missing: the node forwards what came, byte for byte.
+    let value = |name: &str| invite.line(name)[name.len()..].trim();
+    let call = value("Call-ID:");
     let branch = std::format!("{call}.{cseq}{method}.{}", invite.to).replace([':', '[', ']'], "-");
     let routes: String = invite
         .text
@@ -331,8 +333,8 @@ pub(super) fn from_callee(method: &str, invite: &Sent, tag: &str, remote: &str, 
         "{method} {remote} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{branch}\r\nMax-Forwards: 70\r\n{routes}\
          From: {};tag={tag}\r\nTo: {}\r\n{}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n",
         invite.to,
-        invite.line("To:").strip_prefix("To: ").unwrap(),
-        invite.line("From:").strip_prefix("From: ").unwrap(),
+        value("To:"),
+        value("From:"),
         invite.line("Call-ID:"),
     )
 }
