@@ -37,7 +37,7 @@ names! {
         RoundRobinOrSerial = "round-robin-or-serial",
         /// Within the lowest priority that has a target up, by weight (as DNS SRV does).
         PriorityWeight = "priority-weight",
-        /// By call load, and fewer calls for a target that answers late.
+        /// By call load. Overload reports of targets (RFC 7339) are not read yet.
         Overload = "overload",
         /// By weighted rendezvous hash of the Call-ID: one target less moves only the calls of that one.
         Rendezvous = "rendezvous",
