@@ -6,8 +6,10 @@ use std::time::Duration;
 use trunkline_core::dialog::DialogLimits;
 use trunkline_core::dialog::session_timer::SessionTimerPolicy;
 use trunkline_core::dispatcher::{
-    AdminState, Algorithm, Attrs, DispatcherSettings, ProbeSettings, ProbingMode, ReplyCodes, SetConfig, TargetConfig,
+    AdminState, Algorithm, Attrs, DispatcherSettings, Hop, ProbeSettings, ProbingMode, ReplyCodes, SetConfig,
+    TargetConfig,
 };
+use trunkline_core::flow::ListenerId;
 use trunkline_core::node::{Capacity, Config as NodeConfig, PingConfig};
 use trunkline_core::proxy::forward::RecordRoute;
 use trunkline_core::proxy::{Listener, Locals, StatusSet};
@@ -16,7 +18,7 @@ use trunkline_core::store::{List, Str};
 use trunkline_core::transaction::Timers;
 use trunkline_core::wire::sip::transport::Transport;
 
-use crate::config::values::{self, Code, DefaultAction, PingMode};
+use crate::config::values::{self, Code, DefaultAction, PingMode, TargetUri};
 use crate::config::{Action, Config, Listen, Route, Set, Target};
 
 /// The set of the built-in echo. Ids in files end below it.
@@ -278,6 +280,10 @@ pub(crate) struct OwnedTarget {
     pub(crate) priority: i32,
     pub(crate) attrs: Attrs,
     pub(crate) duid: String,
+    pub(crate) socket: String,
+    pub(crate) listener: Option<ListenerId>,
+    pub(crate) ping_from: String,
+    pub(crate) ping_proxy: Option<Hop>,
     pub(crate) admin: AdminState,
     pub(crate) flagged: bool,
 }
@@ -290,6 +296,10 @@ impl OwnedTarget {
             priority: self.priority,
             attrs: self.attrs,
             duid: &self.duid,
+            socket: &self.socket,
+            listener: self.listener,
+            ping_from: &self.ping_from,
+            ping_proxy: self.ping_proxy,
             admin: self.admin,
             flagged: self.flagged,
             ..TargetConfig::new(self.set, &self.uri, self.address)
@@ -303,7 +313,7 @@ pub(crate) fn targets(config: &Config, echo: Option<SocketAddr>, shards: u8) -> 
     for set in &config.set {
         all.sets.push(SetConfig { id: set.id, fallback: set.fallback });
         for target in &set.target {
-            all.targets.push(owned(set, target, shards)?);
+            all.targets.push(owned(config, set, target, shards)?);
         }
     }
     if let Some(address) = echo {
@@ -316,6 +326,10 @@ pub(crate) fn targets(config: &Config, echo: Option<SocketAddr>, shards: u8) -> 
             priority: 0,
             attrs: Attrs { weight: 50, ..Attrs::default() },
             duid: "echo".to_owned(),
+            socket: String::new(),
+            listener: None,
+            ping_from: String::new(),
+            ping_proxy: None,
             admin: AdminState::Active,
             flagged: false,
         });
@@ -323,12 +337,18 @@ pub(crate) fn targets(config: &Config, echo: Option<SocketAddr>, shards: u8) -> 
     Ok(all)
 }
 
-fn owned(set: &Set, target: &Target, shards: u8) -> Result<OwnedTarget, String> {
-    let address = match target.uri.address() {
+/// Where a URI of the configuration is.
+fn hop(set: u32, uri: &TargetUri) -> Result<Hop, String> {
+    let address = match uri.address() {
         Some(address) => address,
-        None => resolve(&target.uri.host.to_string(), target.uri.port)
-            .map_err(|e| format!("set {}: target {}: {e}", set.id, target.uri))?,
+        None => resolve(&uri.host.to_string(), uri.port).map_err(|e| format!("set {set}: {uri}: {e}"))?,
     };
+    Ok(Hop { transport: transport(uri.transport), address })
+}
+
+fn owned(config: &Config, set: &Set, target: &Target, shards: u8) -> Result<OwnedTarget, String> {
+    let Hop { transport, address } = hop(set.id, &target.uri)?;
+    let listener = target.socket.and_then(|socket| config.listener_at(target.uri.transport, socket));
     // Each shard keeps to its share of a limit.
     let share = |n: u32| n.div_ceil(u32::from(shards.max(1)));
     let strips = |tag: &str| target.strip.iter().any(|t| t.as_ref().eq_ignore_ascii_case(tag));
@@ -336,18 +356,24 @@ fn owned(set: &Set, target: &Target, shards: u8) -> Result<OwnedTarget, String> 
         set: set.id,
         uri: target.uri.as_str().to_owned(),
         address,
-        transport: transport(target.uri.transport),
+        transport,
         priority: i32::from(target.priority),
         attrs: Attrs {
             weight: target.weight,
-            rweight: target.weight,
+            rweight: target.relative_weight.unwrap_or(target.weight),
+            latency_ms: u32::try_from(target.latency.as_millis()).unwrap_or(u32::MAX),
+            congestion_control: target.congestion_control,
+            overload_control: config.heeds_overload(),
             maxload: share(target.max_calls),
             cps: share(target.max_cps),
             strip_100rel: strips("100rel"),
             strip_timer: strips("timer"),
-            ..Attrs::default()
         },
         duid: target.duid.clone(),
+        socket: target.socket.map(|socket| socket.to_string()).unwrap_or_default(),
+        listener: listener.and_then(|place| u8::try_from(place).ok()).map(ListenerId),
+        ping_from: target.ping_from.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ping_proxy: target.ping_proxy.as_ref().map(|uri| hop(set.id, uri)).transpose()?,
         admin: admin(target.state),
         flagged: target.probing,
     })

@@ -206,8 +206,14 @@ fn show_set(text: &mut String, set: &SetView) {
         let _ = writeln!(text, "    PRIORITY: {}", t.priority);
         let _ = writeln!(text, "    HEALTH: {}  ADMIN: {}", t.health, t.admin);
         let _ = writeln!(text, "    CALLS: {}{}  TOTAL: {}", t.calls, limit(t.max_calls), t.calls_total);
-        let duid = if t.duid.is_empty() { String::new() } else { format!(";duid={}", t.duid) };
-        let _ = writeln!(text, "    ATTRS: weight={}{duid}", t.weight);
+        let _ = write!(text, "    ATTRS: weight={};rweight={}", t.weight, t.relative_weight);
+        for (name, value) in [("duid", &t.duid), ("socket", &t.socket)].into_iter().filter(|(_, v)| !v.is_empty()) {
+            let _ = write!(text, ";{name}={value}");
+        }
+        text.push('\n');
+        if t.overload_percent > 0 {
+            let _ = writeln!(text, "    OVERLOAD: {} % of new calls are spared", t.overload_percent);
+        }
         let Some(l) = &t.latency else { continue };
         let _ = writeln!(
             text,

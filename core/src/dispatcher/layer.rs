@@ -1,7 +1,5 @@
 //! All targets of a node and everything that happens to them.
 
-use core::time::Duration;
-
 use super::heap::{ABSENT, Heap};
 use super::limits::CallLoad;
 use super::probe::{ChangeReason, Health, Probe, ProbeAction, ProbeEvent, ProbeInput};
@@ -13,6 +11,7 @@ use super::target::{AdminState, StateCommand, Stay, Target, TargetId};
 use crate::machine::{Cx, Machine, Timed};
 use crate::sink::Sink;
 use crate::time::Instant;
+use crate::wire::sip::overload::OverloadReport;
 
 /// Most probes that one [`Dispatcher::expire`] runs.
 pub const EXPIRE_MAX: usize = 32;
@@ -256,9 +255,9 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// The target asked to be spared a share of new calls for some time (RFC 7339).
-    pub fn report_overload(&mut self, now: Instant, id: TargetId, reduction_percent: u8, validity: Duration) {
+    pub fn report_overload(&mut self, now: Instant, id: TargetId, report: &OverloadReport) {
         if self.get(id).is_some() {
-            self.targets[usize::from(id.slot)].overload.report(reduction_percent, validity, now);
+            self.targets[usize::from(id.slot)].overload.report(report, now);
         }
     }
 

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::entropy::Entropy;
 use crate::time::Instant;
+use crate::wire::sip::overload::OverloadReport;
 
 /// Active calls of a target: those of this shard, and those that the other shards reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,15 +87,20 @@ impl CallRate {
 pub struct Overload {
     reduction_percent: u8,
     until: Option<Instant>,
+    sequence: u64,
 }
 
 impl Overload {
-    /// Takes the `oc` and `oc-validity` that a target sent. A validity of zero ends the control (RFC 7339 §4.3).
-    pub fn report(&mut self, reduction_percent: u8, validity: Duration, now: Instant) {
-        *self = if validity.is_zero() || reduction_percent == 0 {
-            Self::default()
-        } else {
-            Self { reduction_percent: reduction_percent.min(100), until: Some(now + validity) }
+    /// Takes a report of the target. One that was overtaken by a later one changes nothing (RFC 7339 §4.4); a validity of
+    /// zero ends the control (§4.3).
+    pub fn report(&mut self, report: &OverloadReport, now: Instant) {
+        if report.sequence < self.sequence {
+            return;
+        }
+        *self = Self {
+            reduction_percent: report.reduction_percent.min(100),
+            until: Some(now + report.validity),
+            sequence: report.sequence,
         };
     }
 
@@ -176,13 +182,20 @@ mod tests {
         let now = Instant::from_millis(1_000);
         let mut overload = Overload::default();
         assert!(overload.admits(now, &mut entropy));
-        overload.report(20, Duration::from_millis(500), now);
+        let mut sequence = 7;
+        let mut report = |reduction_percent, validity_ms| {
+            sequence += 1;
+            OverloadReport { reduction_percent, validity: Duration::from_millis(validity_ms), sequence }
+        };
+        overload.report(&report(20, 500), now);
         let passed = (0..10_000).filter(|_| overload.admits(now, &mut entropy)).count();
         assert!((7_800..8_200).contains(&passed), "{passed}");
         assert_eq!(overload.reduction_percent(Instant::from_millis(1_500)), 0);
-        overload.report(100, Duration::from_millis(500), now);
+        overload.report(&report(100, 500), now);
         assert!((0..1_000).all(|_| !overload.admits(now, &mut entropy)));
-        overload.report(100, Duration::ZERO, now);
+        overload.report(&OverloadReport { reduction_percent: 0, validity: Duration::from_secs(9), sequence: 7 }, now);
+        assert_eq!(overload.reduction_percent(now), 100, "a report that was overtaken");
+        overload.report(&report(100, 0), now);
         assert!(overload.admits(now, &mut entropy));
     }
 }

@@ -29,7 +29,7 @@ pub use reply_codes::ReplyCodes;
 pub use select::{NoTarget, SelectKeys, SelectRule, Selection};
 pub use set::{Set, SetConfig};
 pub use storage::Storage;
-pub use target::{AdminState, Attrs, StateCommand, Target, TargetConfig, TargetId};
+pub use target::{AdminState, Attrs, Hop, StateCommand, Target, TargetConfig, TargetId};
 
 #[cfg(test)]
 mod tests;

@@ -27,7 +27,7 @@ pub enum ReloadError {
     UnknownFallback(u32),
     /// The target at this place has no URI, or one that is too long.
     Uri(usize),
-    /// The target at this place has a `duid` or socket that is too long.
+    /// The target at this place has a `duid`, socket or `ping_from` that is too long.
     Name(usize),
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for ReloadError {
             Self::UnknownSet(at) => write!(f, "target {} is of a set that does not exist", at + 1),
             Self::UnknownFallback(id) => write!(f, "set {id} falls back to one that does not exist"),
             Self::Uri(at) => write!(f, "target {} needs a URI of 1 to {URI_MAX} bytes", at + 1),
-            Self::Name(at) => write!(f, "target {} has a duid or socket of over {NAME_MAX} bytes", at + 1),
+            Self::Name(at) => write!(f, "target {} has a duid, socket or ping_from of over {NAME_MAX} bytes", at + 1),
         }
     }
 }
@@ -239,6 +239,9 @@ impl Dispatcher<'_> {
         }
         target.duid.clear();
         drop(target.duid.push_str(config.duid));
+        target.ping_from.clear();
+        drop(target.ping_from.push_str(config.ping_from));
+        (target.listener, target.ping_proxy) = (config.listener, config.ping_proxy);
         target.stay = Stay::Member;
         target.place = place;
         (target.address, target.transport) = (config.address, config.transport);
@@ -259,7 +262,7 @@ fn check_texts(at: usize, config: &TargetConfig<'_>) -> Result<(), ReloadError> 
     if config.uri.is_empty() || config.uri.len() > URI_MAX {
         return Err(ReloadError::Uri(at));
     }
-    if config.duid.len() > NAME_MAX || config.socket.len() > NAME_MAX {
+    if [config.duid, config.socket, config.ping_from].iter().any(|name| name.len() > NAME_MAX) {
         return Err(ReloadError::Name(at));
     }
     Ok(())

@@ -6,12 +6,13 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::latency::Latency;
 use super::limits::{CallLoad, CallRate, Overload};
 use super::probe::{Health, Probe};
+use crate::flow::ListenerId;
 use crate::time::Instant;
 use crate::wire::sip::transport::Transport;
 
 /// Longest URI of a target, in bytes.
 pub const URI_MAX: usize = 128;
-/// Longest `duid` or name of a socket, in bytes.
+/// Longest `duid`, name of a socket or From of its pings, in bytes.
 pub const NAME_MAX: usize = 64;
 
 /// The handle of a target. It stays the same for as long as the target is configured or carries calls, and is not used
@@ -116,6 +117,18 @@ pub struct Attrs {
     pub strip_100rel: bool,
     /// Whether `timer` is taken out of what is offered to it.
     pub strip_timer: bool,
+    /// Whether requests to it say that its overload control is heeded (RFC 7339 §4.1).
+    pub overload_control: bool,
+}
+
+/// A next hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Hop {
+    /// How to get there.
+    pub transport: Transport,
+    /// Where it is.
+    pub address: SocketAddr,
 }
 
 /// A target as it is configured.
@@ -135,8 +148,15 @@ pub struct TargetConfig<'c> {
     pub attrs: Attrs,
     /// A name of its own, at most [`NAME_MAX`] bytes; may be empty.
     pub duid: &'c str,
-    /// The local socket to send from, at most [`NAME_MAX`] bytes; empty for any.
+    /// The name of the local socket to send from, at most [`NAME_MAX`] bytes; empty for any. Two targets with one URI
+    /// and different sockets are two targets.
     pub socket: &'c str,
+    /// That socket; none: the first that fits.
+    pub listener: Option<ListenerId>,
+    /// From of its pings, at most [`NAME_MAX`] bytes; empty: that of all pings.
+    pub ping_from: &'c str,
+    /// Where its pings go instead of to itself.
+    pub ping_proxy: Option<Hop>,
     /// What the operator wants of it at first; a target that stays over a reload keeps what it has.
     pub admin: AdminState,
     /// Whether it carries the probing flag at first.
@@ -161,9 +181,13 @@ impl<'c> TargetConfig<'c> {
                 congestion_control: false,
                 strip_100rel: false,
                 strip_timer: false,
+                overload_control: false,
             },
             duid: "",
             socket: "",
+            listener: None,
+            ping_from: "",
+            ping_proxy: None,
             admin: AdminState::Active,
             flagged: false,
         }
@@ -199,6 +223,9 @@ pub struct Target {
     pub(crate) uri: heapless::String<URI_MAX>,
     pub(crate) socket: heapless::String<NAME_MAX>,
     pub(crate) duid: heapless::String<NAME_MAX>,
+    pub(crate) ping_from: heapless::String<NAME_MAX>,
+    pub(crate) listener: Option<ListenerId>,
+    pub(crate) ping_proxy: Option<Hop>,
     pub(crate) address: SocketAddr,
     pub(crate) transport: Transport,
     pub(crate) priority: i32,
@@ -230,6 +257,9 @@ impl Default for Target {
             uri: heapless::String::new(),
             socket: heapless::String::new(),
             duid: heapless::String::new(),
+            ping_from: heapless::String::new(),
+            listener: None,
+            ping_proxy: None,
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             transport: Transport::Udp,
             priority: 0,
@@ -273,6 +303,21 @@ impl Target {
         &self.socket
     }
 
+    /// The local socket to send from, where one is named.
+    pub fn listener(&self) -> Option<ListenerId> {
+        self.listener
+    }
+
+    /// From of its pings; empty: that of all pings.
+    pub fn ping_from(&self) -> &str {
+        &self.ping_from
+    }
+
+    /// Where its pings go.
+    pub fn ping_hop(&self) -> Hop {
+        self.ping_proxy.unwrap_or(Hop { transport: self.transport, address: self.address })
+    }
+
     /// Its own name; may be empty.
     pub fn duid(&self) -> &str {
         &self.duid
@@ -296,6 +341,11 @@ impl Target {
     /// Whether it is alive.
     pub fn health(&self) -> Health {
         self.probe.health()
+    }
+
+    /// The share of new calls that it wants to be spared now, in percent (RFC 7339).
+    pub fn overload_percent(&self, now: Instant) -> u8 {
+        self.overload.reduction_percent(now)
     }
 
     /// Its latency figures.

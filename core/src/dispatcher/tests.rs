@@ -12,6 +12,7 @@ use super::*;
 use crate::entropy::SeededEntropy;
 use crate::machine::Cx;
 use crate::time::Instant;
+use crate::wire::sip::overload::OverloadReport;
 
 struct World {
     d: Dispatcher<'static>,
@@ -334,11 +335,13 @@ fn priority_weight_is_by_the_rule_of_srv_records() {
 #[test]
 fn overload_moves_the_spared_share_on() {
     let mut w = World::with(2, |i, c| c.priority = [2, 1][i]);
-    w.d.report_overload(w.now, w.id(0), 40, Duration::from_secs(1));
+    let report =
+        |reduction_percent| OverloadReport { reduction_percent, validity: Duration::from_secs(1), sequence: 0 };
+    w.d.report_overload(w.now, w.id(0), &report(40));
     let counts = w.counts(2, 5_000, Algorithm::Overload);
     assert!(chi_square_below(&counts, &[3, 2], 10), "{counts:?}");
     for i in 0..2 {
-        w.d.report_overload(w.now, w.id(i), 100, Duration::from_secs(1));
+        w.d.report_overload(w.now, w.id(i), &report(100));
     }
     let rule = SelectRule::new(1, Algorithm::Overload);
     assert_eq!(w.select(rule, &SelectKeys::default()), Err(NoTarget::NoRoom));

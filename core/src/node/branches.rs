@@ -3,9 +3,10 @@
 use super::initial::Request;
 use super::reply::subject;
 use super::{Action, Node, Out, Report, io};
-use crate::dispatcher::TargetId;
-use crate::flow::Flow;
+use crate::dispatcher::{Hop, TargetId};
+use crate::flow::{Flow, ListenerId};
 use crate::machine::Cx;
+use crate::proxy::Listener;
 use crate::proxy::context::Plan;
 use crate::proxy::forward::{self, Forwarding, LATE_SENT_BY, LATE_TRANSPORT, Strip};
 use crate::proxy::routes::RouteSet;
@@ -129,8 +130,16 @@ impl<P: Pattern> Node<'_, P> {
     /// The path to a target.
     pub(super) fn target_flow(&self, id: TargetId) -> Option<Flow> {
         let target = self.dispatcher.get(id)?;
-        let (transport, peer) = (target.transport(), target.address());
-        let listener = self.config.locals.towards(transport, peer)?;
+        self.flow_from(target.listener(), Hop { transport: target.transport(), address: target.address() })
+    }
+
+    /// The path to a next hop, from the listener that is asked for if it can reach it.
+    pub(super) fn flow_from(&self, listener: Option<ListenerId>, hop: Hop) -> Option<Flow> {
+        let Hop { transport, address: peer } = hop;
+        let locals = &self.config.locals;
+        let reaches = |l: &Listener| l.transport == transport && l.bound.is_ipv4() == peer.is_ipv4();
+        let asked = listener.filter(|id| locals.listener(*id).is_some_and(reaches));
+        let listener = asked.or_else(|| locals.towards(transport, peer))?;
         Some(Flow { listener, transport, peer, connection: None })
     }
 
@@ -174,6 +183,7 @@ impl<P: Pattern> Node<'_, P> {
             ingress,
             egress,
             branch: branch.as_bytes(),
+            overload_control: attrs.overload_control,
             record_route: self.config.record_route.filter(|_| records_route(r.valid.method)),
             strip: Strip { reliable_provisional: attrs.strip_100rel, session_timer: attrs.strip_timer },
             max_forwards: self.config.max_forwards,

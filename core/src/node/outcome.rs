@@ -17,6 +17,7 @@ use crate::transaction::layer::{Expired, Outcome, Owner};
 use crate::wire::sip::cseq::CSeq;
 use crate::wire::sip::header_name::HeaderName;
 use crate::wire::sip::msg::Msg;
+use crate::wire::sip::overload::OverloadReport;
 use crate::wire::sip::put::{Put, Text, Writer};
 use crate::wire::sip::via::Via;
 
@@ -58,7 +59,10 @@ impl<P: Pattern> Node<'_, P> {
         };
         let advance = if target.is_some() { self.config.failover.clone() } else { StatusSet::default() };
         let event = match (outcome, received) {
-            (Outcome::Pass(_), Some((msg, _))) => {
+            (Outcome::Pass(_), Some((msg, via))) => {
+                if let (Some(id), Some(report)) = (target, OverloadReport::read(via)) {
+                    self.dispatcher.report_overload(cx.now, id, &report);
+                }
                 let status = msg.status().unwrap_or_default();
                 self.heard(cx, owner, target, status, &advance, msg, out);
                 fork::Event::Response { branch: owner.branch, status, advance: &advance }

@@ -51,7 +51,7 @@ impl<P: Pattern> Node<'_, P> {
             generation: u32::from(sequence),
             loop_hash: 0,
         };
-        let flow = self.target_flow(id);
+        let flow = self.dispatcher.get(id).and_then(|t| self.flow_from(t.listener(), t.ping_hop()));
         let egress = flow.and_then(|f| self.config.locals.listener(f.listener).copied());
         let (Some(flow), Some(egress), Some(target)) = (flow, egress, self.dispatcher.get(id)) else {
             return self.run_dispatcher(cx, out, |d, cx, out| d.ping_failed(cx, id, sequence, out));
@@ -60,7 +60,10 @@ impl<P: Pattern> Node<'_, P> {
         let branch = branch::encode(&branch_id, &self.branch_key, b"");
         let ping = Ping {
             uri: target.uri().as_bytes(),
-            from: &self.config.ping.from,
+            from: match target.ping_from() {
+                "" => &self.config.ping.from,
+                own => own.as_bytes(),
+            },
             from_tag: &token(cx.entropy),
             call_id: &hex(cx.entropy.secret_u64()),
             cseq: self.ping_number & 0x7fff_ffff,

@@ -106,6 +106,7 @@ impl<P: Pattern> Node<'_, P> {
         let locals = &self.config.locals;
         let egress = locals.listener(next.listener)?;
         let how = Forwarding {
+            overload_control: false,
             source: r.flow.peer,
             ingress: locals.listener(r.flow.listener)?,
             egress,

@@ -9,6 +9,7 @@ use crate::wire::sip::edit::{Draft, EditError};
 use crate::wire::sip::header_name::HeaderName;
 use crate::wire::sip::msg::Msg;
 use crate::wire::sip::option_tags::Tokens;
+use crate::wire::sip::overload;
 use crate::wire::sip::put::Put;
 use crate::wire::sip::stamp::ViaStamp;
 use crate::wire::sip::transport::Transport;
@@ -66,6 +67,8 @@ pub struct Forwarding<'f> {
     pub branch: &'f [u8],
     /// Whether and how we stay on the path.
     pub record_route: Option<RecordRoute>,
+    /// Whether our Via says that overload control is heeded (RFC 7339 §4.1).
+    pub overload_control: bool,
     /// What is not offered to the target.
     pub strip: Strip,
     /// `Max-Forwards` if the request has none.
@@ -93,6 +96,9 @@ where
         i.borrowed(how.branch);
         if valid.via.rport_span.is_some() || how.egress.transport == Transport::Udp {
             i.put(b";rport");
+        }
+        if how.overload_control {
+            i.put(overload::OFFER);
         }
     })?;
     let via_at = valid.via_header.span.value().start;

@@ -37,7 +37,7 @@ names! {
         RoundRobinOrSerial = "round-robin-or-serial",
         /// Within the lowest priority that has a target up, by weight (as DNS SRV does).
         PriorityWeight = "priority-weight",
-        /// By call load. Overload reports of targets (RFC 7339) are not read yet.
+        /// By priority, each as far as its overload control lets calls through (RFC 7339).
         Overload = "overload",
         /// By weighted rendezvous hash of the Call-ID: one target less moves only the calls of that one.
         Rendezvous = "rendezvous",

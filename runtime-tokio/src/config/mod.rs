@@ -11,12 +11,13 @@ pub(crate) mod values;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use self::algorithm::Algorithm;
 use self::schema::{Kind, Problem, Reader, Section, Table as _, locate};
 pub(crate) use self::types::*;
 pub(crate) use self::values::Transport;
@@ -161,6 +162,18 @@ impl Config {
     /// The set with this id.
     pub(crate) fn set_by_id(&self, id: u32) -> Option<&Set> {
         self.set.iter().find(|set| set.id == id)
+    }
+
+    /// The place of the listener for that transport at that address.
+    pub(crate) fn listener_at(&self, transport: Transport, socket: SocketAddr) -> Option<usize> {
+        let is_it = |l: &Listen| l.transport == transport && SocketAddr::new(l.address, l.port) == socket;
+        self.listen.iter().position(is_it)
+    }
+
+    /// Whether some calls are spread by the overload control of targets.
+    pub(crate) fn heeds_overload(&self) -> bool {
+        let of_rules = self.route.iter().filter_map(|route| route.dispatch.as_ref()?.algorithm);
+        self.set.iter().map(|set| set.algorithm).chain(of_rules).any(|a| a == Algorithm::Overload)
     }
 
     /// From of pings: as configured, or keepalive at the default realm.

@@ -1,6 +1,6 @@
 //! The sections of the configuration file, with their defaults. Doc comments here are the text of the reference file.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -263,6 +263,8 @@ section! {
         uri: TargetUri, eg "\"sip:10.0.1.30:5060;transport=udp\"";
         /// Its share, for algorithms that weigh. 0: it takes no calls by weight.
         weight: u16 = 50, in 0..=1_000;
+        /// Its share for relative-weight. Left out: its weight.
+        relative_weight: Option<u16> = None, eg "50";
         /// Its priority, for algorithms that order. serial takes the highest first, priority-weight the lowest.
         priority: u16 = 0;
         /// Its name in lists and for `trunkline ctl`.
@@ -275,6 +277,17 @@ section! {
         state: AdminState = AdminState::Active;
         /// Whether it is pinged when the ping mode is "flagged".
         probing: bool = false;
+        /// The listener that requests to it leave by, where several could. Left out: the first that reaches it.
+        socket: Option<SocketAddr> = None, eg "\"127.0.0.1:5060\"";
+        /// Latency that its figures begin with, for the algorithm latency. 0: they begin with the first ping.
+        latency: Duration = Duration::ZERO, in 0..=60_000;
+        /// Whether latency and relative-weight go by its congestion, which is how much slower it answers than usual,
+        /// instead of its latency.
+        congestion_control: bool = false;
+        /// From of its pings. Left out: dispatch.ping.from.
+        ping_from: Option<SipUri> = None, eg "\"sip:keepalive@example.com\"";
+        /// Where its pings are sent instead of to itself, for a target that is watched through a proxy.
+        ping_proxy: Option<TargetUri> = None, eg "\"sip:10.0.1.20:5060\"";
         /// Option tags that it does not support: they are taken out of Supported and Require in what it gets.
         strip: Vec<OptionTag> = Vec::new(), eg "[\"100rel\", \"timer\"]";
     }

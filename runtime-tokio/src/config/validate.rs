@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::algorithm::Algorithm;
 use super::schema::Problem;
-use super::types::{Action, Config, Listen, Match, Route};
+use super::types::{Action, Config, Listen, Match, Route, Target};
 use super::values::{Host, PingMode, TargetUri, show_duration, split_host};
 
 fn about(key: impl Into<String>, message: impl Into<String>) -> Problem {
@@ -63,15 +63,28 @@ fn sets(config: &Config, problems: &mut Vec<Problem>) {
         }
         let mut uris = HashSet::new();
         for (j, target) in set.target.iter().enumerate() {
-            if !uris.insert(target.uri.as_str()) {
+            if !uris.insert((target.uri.as_str(), target.socket)) {
                 let key = format!("set[{i}].target[{j}].uri");
                 problems.push(about(key, format!("{} stands in this set twice", target.uri)));
             }
+            own_socket(config, target, &format!("set[{i}].target[{j}]"), problems);
         }
     }
     let count = config.set.iter().map(|set| set.target.len()).sum::<usize>();
     if count > config.limits.targets as usize {
         problems.push(about("limits.targets", format!("there are {count} targets; raise the limit")));
+    }
+}
+
+/// A target's socket is one of the listeners, of its transport.
+fn own_socket(config: &Config, target: &Target, key: &str, problems: &mut Vec<Problem>) {
+    if target.relative_weight.is_some_and(|weight| weight > 1_000) {
+        problems.push(about(format!("{key}.relative_weight"), "wanted 0 to 1000"));
+    }
+    let Some(socket) = target.socket else { return };
+    if config.listener_at(target.uri.transport, socket).is_none() {
+        let name = target.uri.transport.name();
+        problems.push(about(format!("{key}.socket"), format!("there is no listener for {name} at {socket}")));
     }
 }
 

@@ -71,8 +71,8 @@ impl Control {
     /// Carries out one request.
     pub(crate) async fn call(&self, method: &str, params: &Value) -> Outcome {
         match method {
-            "targets.list" | "dispatcher.list" => self.list(params).await,
-            "targets.set_state" | "dispatcher.set_state" => self.set_state(params).await,
+            "targets.list" | "dispatcher.list" | "dispatcher.oclist" => self.list(params).await,
+            "targets.set_state" | "dispatcher.set_state" | "dispatcher.set_duid_state" => self.set_state(params).await,
             "targets.add" | "dispatcher.add" => self.add(params).await,
             "targets.remove" | "dispatcher.remove" => self.remove(params).await,
             "targets.ping" | "dispatcher.ping_active" => self.ping(params).await,
@@ -93,7 +93,7 @@ impl Control {
 
     /// The sets with their targets; calls are summed over the shards, health is that of the first one, which pings.
     pub(crate) async fn sets(&self, only: Option<u32>) -> Result<Vec<SetView>, RpcError> {
-        let per_shard = self.each(|node, _, _| list_targets(node)).await?;
+        let per_shard = self.each(|node, cx, _| list_targets(node, cx.now)).await?;
         let shards = per_shard.len() as u64;
         let mut per_shard = per_shard.into_iter();
         let mut sets = per_shard.next().unwrap_or_default();
@@ -140,7 +140,7 @@ impl Control {
 
     async fn set_state(&self, params: &Value) -> Outcome {
         let state = StateCommand::parse(text(params, "state")?).map_err(|e| RpcError::params(e.to_string()))?;
-        let name = text(params, "target")?;
+        let name = text(params, "target").or_else(|e| text(params, "duid").map_err(|_| e))?;
         let set = match params.get("set") {
             Some(Value::Null) | None => None,
             Some(set) => Some(set.as_u64().and_then(|n| u32::try_from(n).ok()).ok_or(RpcError::params("bad set"))?),
@@ -193,6 +193,10 @@ impl Control {
                 cps: share(optional("max_cps")),
                 ..Attrs::default()
             },
+            socket: String::new(),
+            listener: None,
+            ping_from: String::new(),
+            ping_proxy: None,
             duid: params.get("duid").and_then(Value::as_str).unwrap_or_default().to_owned(),
             admin: AdminState::Active,
             flagged: false,
@@ -393,7 +397,7 @@ fn log_level(params: &Value) -> Outcome {
     Ok(json!({ "level": log::level().name() }))
 }
 
-fn list_targets(node: &Shard) -> Vec<SetView> {
+fn list_targets(node: &Shard, now: trunkline_core::Instant) -> Vec<SetView> {
     let dispatcher = node.dispatcher();
     let sets = dispatcher.sets().iter();
     sets.map(|set| SetView {
@@ -401,12 +405,12 @@ fn list_targets(node: &Shard) -> Vec<SetView> {
         name: String::new(),
         algorithm: String::new(),
         fallback: set.fallback(),
-        targets: dispatcher.targets_of(set.id()).map(|(_, target)| target_view(target)).collect(),
+        targets: dispatcher.targets_of(set.id()).map(|(_, target)| target_view(target, now)).collect(),
     })
     .collect()
 }
 
-fn target_view(target: &trunkline_core::dispatcher::Target) -> TargetView {
+fn target_view(target: &trunkline_core::dispatcher::Target, now: trunkline_core::Instant) -> TargetView {
     let ms = |us: u32| f64::from(us) / 1_000.0;
     let (latency, attrs) = (target.latency(), target.attrs());
     TargetView {
@@ -426,6 +430,9 @@ fn target_view(target: &trunkline_core::dispatcher::Target) -> TargetView {
         .to_owned(),
         priority: target.priority(),
         weight: attrs.weight,
+        relative_weight: attrs.rweight,
+        socket: target.socket().to_owned(),
+        overload_percent: target.overload_percent(now),
         duid: target.duid().to_owned(),
         calls: u64::from(target.load().local()),
         calls_total: target.calls(),

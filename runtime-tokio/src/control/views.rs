@@ -34,6 +34,12 @@ pub(crate) struct TargetView {
     pub(crate) priority: i32,
     /// Its weight.
     pub(crate) weight: u16,
+    /// Its weight under relative-weight.
+    pub(crate) relative_weight: u16,
+    /// The socket that requests to it leave by, where one is named.
+    pub(crate) socket: String,
+    /// The share of new calls that its overload control wants it to be spared now, in percent.
+    pub(crate) overload_percent: u8,
     /// Its name.
     pub(crate) duid: String,
     /// Calls it carries now.
@@ -122,7 +128,7 @@ mod tests {
     fn a_target_goes_by_several_names() {
         let target = |uri: &str, duid: &str| -> TargetView {
             serde_json::from_value(serde_json::json!({
-                "uri": uri, "flags": "AP", "health": "up", "admin": "active", "priority": 0, "weight": 50, "duid": duid,
+                "uri": uri, "flags": "AP", "health": "up", "admin": "active", "priority": 0, "weight": 50, "relative_weight": 50, "socket": "", "overload_percent": 0, "duid": duid,
                 "calls": 0, "calls_total": 0, "max_calls": 0, "max_cps": 0, "latency": null,
             }))
             .unwrap()

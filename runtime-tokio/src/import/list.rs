@@ -1,5 +1,8 @@
 //! Kamailio's dispatcher list: one target a line, `setid uri flags priority attributes description`.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use crate::config::Set;
 use crate::config::Target;
 use crate::config::algorithm::Algorithm;
@@ -108,6 +111,12 @@ fn target(fields: &[String], notes: &mut Vec<String>) -> Result<(u32, Target), S
         max_cps: 0,
         state: state(flags),
         probing: flags & FLAG_PROBING != 0,
+        relative_weight: None,
+        socket: None,
+        latency: Duration::ZERO,
+        congestion_control: false,
+        ping_from: None,
+        ping_proxy: None,
         strip: Vec::new(),
     };
     if flags & FLAG_TRYING != 0 {
@@ -144,16 +153,28 @@ fn attributes(text: &str, target: &mut Target, notes: &mut Vec<String>) -> Resul
             "rweight" => relative = Some(number(1_000)?),
             "duid" => target.duid = value.to_owned(),
             "maxload" => target.max_calls = number(1_000_000)?,
+            "latency" => target.latency = Duration::from_millis(u64::from(number(60_000)?)),
+            "cc" => target.congestion_control = number(1)? == 1,
+            "ping_from" => target.ping_from = Some(value.parse().map_err(|why| format!("ping_from: {why}"))?),
+            "obproxy" => target.ping_proxy = Some(value.parse().map_err(|why| format!("obproxy: {why}"))?),
+            "socket" | "sockname" => match socket(value, &target.uri) {
+                Some(socket) => target.socket = Some(socket),
+                None => notes.push(format!(
+                    "{name}={value} was not carried over: wanted {}:address:port",
+                    target.uri.transport.name()
+                )),
+            },
             other => notes.push(format!("attribute {other} was not carried over")),
         }
     }
-    if let (Some(weight), Some(relative)) = (weight, relative)
-        && weight != relative
-    {
-        notes.push(format!("rweight={relative} was not carried over: weight={weight} serves all algorithms"));
-    }
-    if let Some(weight) = weight.or(relative) {
-        target.weight = u16::try_from(weight).unwrap_or(u16::MAX);
-    }
+    let share = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+    target.weight = weight.or(relative).map_or(target.weight, share);
+    target.relative_weight = relative.filter(|relative| Some(*relative) != weight && weight.is_some()).map(share);
     Ok(())
+}
+
+/// `proto:address:port` of a socket that can reach the target.
+fn socket(value: &str, target: &TargetUri) -> Option<SocketAddr> {
+    let (transport, address) = value.split_once(':')?;
+    address.parse().ok().filter(|_| transport.eq_ignore_ascii_case(target.transport.name()))
 }

@@ -6,6 +6,7 @@ pub(crate) mod list;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -65,6 +66,7 @@ fn kamailio(cfg: Option<&Path>, list: Option<&Path>) -> Imported {
         notes.extend(placed(&path, &listed.notes));
         problems.extend(placed(&path, &listed.problems));
         list::merge(&mut taken.config.set, listed.targets);
+        notes.extend(drop_foreign_sockets(&mut taken.config).iter().map(|note| format!("{}: {note}", path.display())));
     }
     taken.route();
     taken.notes.sort_by_key(|note| note.line);
@@ -72,6 +74,20 @@ fn kamailio(cfg: Option<&Path>, list: Option<&Path>) -> Imported {
         notes.splice(0..0, placed(path, &taken.notes));
     }
     Imported { config: taken.config, notes, problems }
+}
+
+/// Sockets of targets on which nothing listens here: a target may only name a listener.
+fn drop_foreign_sockets(config: &mut Config) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut sets = std::mem::take(&mut config.set);
+    for target in sets.iter_mut().flat_map(|set| &mut set.target) {
+        let foreign = |socket: &SocketAddr| config.listener_at(target.uri.transport, *socket).is_none();
+        if let Some(socket) = target.socket.take_if(|socket| foreign(socket)) {
+            notes.push(format!("{}: socket {socket} was not carried over: nothing listens there", target.uri));
+        }
+    }
+    config.set = sets;
+    notes
 }
 
 /// The list file that the kamailio.cfg names, if it is there; else that is noted.

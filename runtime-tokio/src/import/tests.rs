@@ -54,8 +54,8 @@ const LIST: &str = "\
 # setid uri flags priority attributes
 1 sip:10.0.1.30:5060 0 0 weight=50;duid=fs01
 1 sip:10.0.1.31:5060;transport=tcp 8 5 duid=fs02;maxload=100;rweight=20 second
-1 sip:10.0.1.32 4 0 \"weight=30;socket=udp:10.0.1.10:5060\"
-2 sip:10.0.1.32 1
+1 sip:10.0.1.32 4 0 \"weight=30;rweight=7;socket=udp:10.0.1.10:5060;cc=1;latency=40;color=red\"
+2 sip:10.0.1.32 1 0 socket=udp:10.0.9.9:5060;ping_from=sip:watch@example.com;obproxy=sip:10.0.1.40
 ";
 
 fn import(cfg: &str, list: &str) -> Imported {
@@ -91,7 +91,12 @@ fn the_platform_is_taken_over() {
     assert_eq!((fs01.weight, fs01.duid.as_str(), fs01.state), (50, "fs01", AdminState::Active));
     assert_eq!((fs02.weight, fs02.max_calls, fs02.priority, fs02.probing), (20, 100, 5, true));
     assert_eq!((fs03.weight, fs03.state), (30, AdminState::Disabled));
-    assert_eq!(two.target[0].state, AdminState::Drain);
+    assert_eq!(fs03.socket, Some("10.0.1.10:5060".parse().unwrap()));
+    assert_eq!((fs03.relative_weight, fs03.congestion_control, fs03.latency.as_millis()), (Some(7), true, 40));
+    let watched = &two.target[0];
+    assert_eq!((watched.state, watched.socket), (AdminState::Drain, None));
+    assert_eq!(watched.ping_from.as_ref().map(ToString::to_string).as_deref(), Some("sip:watch@example.com"));
+    assert_eq!(watched.ping_proxy.as_ref().map(ToString::to_string).as_deref(), Some("sip:10.0.1.40"));
     assert_eq!(config.route[0].dispatch.as_ref().unwrap().set, 1);
     for wanted in [
         "kamailio.cfg:8: children=8: was not carried over",
@@ -101,7 +106,8 @@ fn the_platform_is_taken_over() {
         "Kamailio's algorithm 10 is call-load",
         "routes were not carried over, but for one rule: INVITE goes to set 1",
         "tries no second target",
-        "dispatcher.list:4: attribute socket was not carried over",
+        "dispatcher.list:4: attribute color was not carried over",
+        "sip:10.0.1.32: socket 10.0.9.9:5060 was not carried over: nothing listens there",
     ] {
         assert_note(&notes, wanted);
     }

@@ -5,8 +5,14 @@ use std::time::Duration;
 use std::vec::Vec;
 
 use super::world::*;
-use crate::dispatcher::{AdminState, Health, ProbeSettings, ReplyCodes, StateCommand};
+use crate::dispatcher::{
+    AdminState, Algorithm, Attrs, Health, Hop, ProbeSettings, ProbingMode, ReplyCodes, StateCommand, TargetConfig,
+};
+use crate::flow::ListenerId;
 use crate::node::Config;
+use crate::proxy::{Listener, Locals};
+use crate::store::List;
+use crate::wire::sip::transport::Transport;
 
 const SILENT: [&str; 0] = [];
 
@@ -209,4 +215,58 @@ fn a_shard_that_is_not_the_first_leaves_pings_to_it() {
     let config: Config<Contains> = config;
     let mut w = World::as_shard(config, 1);
     assert!(w.wait(Duration::from_secs(60)).is_empty());
+}
+
+#[test]
+fn a_target_that_reports_overload_is_spared() {
+    let attrs = Attrs { overload_control: true, ..Attrs::default() };
+    let uris = TARGETS.map(|t| std::format!("sip:{t}"));
+    let targets: std::vec::Vec<_> = TARGETS
+        .iter()
+        .zip(&uris)
+        .enumerate()
+        .map(|(i, (t, uri))| TargetConfig {
+            attrs,
+            priority: 10 - i as i32,
+            ..TargetConfig::new(1, uri, t.parse().unwrap())
+        })
+        .collect();
+    let mut w = World::with_targets(config_by(Algorithm::Overload), &CAPACITY, &targets);
+    let first = to(&w.udp(CALLER, invite(1)), TARGETS[0])[0].clone();
+    assert!(first.line("Via:").ends_with(";rport;oc;oc-algo=\"loss\""), "{}", first.text);
+    let ringing = first.answer("180 Ringing", "bo", "");
+    let report = ringing.replacen(";oc;oc-algo=\"loss\"", ";oc=100;oc-algo=\"loss\";oc-validity=2000;oc-seq=1.5", 1);
+    let forwarded = only(w.udp(TARGETS[0], report));
+    assert!(!forwarded.text.contains("oc-"), "the report is ours alone\n{}", forwarded.text);
+    assert_eq!(to(&w.udp(CALLER, invite(2)), TARGETS[1]).len(), 1);
+    w.wait(Duration::from_millis(2_000));
+    assert_eq!(to(&w.udp(CALLER, invite(3)), TARGETS[0]).len(), 1);
+}
+
+#[test]
+fn a_target_has_its_own_socket_and_its_own_pings() {
+    let mut config = config();
+    config.dispatcher.probe.mode = ProbingMode::All;
+    let proxy = Hop { transport: Transport::Tcp, address: "203.0.113.9:5090".parse().unwrap() };
+    let plain = TargetConfig::new(1, "sip:203.0.113.1:5060", TARGETS[0].parse().unwrap());
+    let targets = [
+        TargetConfig { ping_from: "sip:watch@edge.example", ping_proxy: Some(proxy), priority: 1, ..plain },
+        // Number 4 is the second UDP socket; number 1 is TCP and cannot reach the target.
+        TargetConfig { socket: "second", listener: Some(ListenerId(4)), ..plain },
+        TargetConfig { socket: "wrong", listener: Some(ListenerId(1)), ..plain },
+    ];
+    let mut listeners = listeners();
+    let second = "192.0.2.1:5070".parse().unwrap();
+    listeners.push(Listener { transport: Transport::Udp, bound: second, advertised: second });
+    config.locals = Locals::new(&listeners, List::EMPTY, List::EMPTY);
+    let mut w = World::with_targets(config, &CAPACITY, &targets);
+    let pings = w.wait(Duration::from_secs(10));
+    let seen: std::vec::Vec<_> = pings.iter().map(|p| (p.to.to_string(), p.transport, p.listener)).collect();
+    let target = || TARGETS[0].to_string();
+    assert_eq!(seen.len(), 3);
+    assert!(seen.contains(&("203.0.113.9:5090".to_string(), Transport::Tcp, 1)), "{seen:?}");
+    assert!(seen.contains(&(target(), Transport::Udp, 4)) && seen.contains(&(target(), Transport::Udp, 0)), "{seen:?}");
+    let proxied = pings.iter().find(|p| p.transport == Transport::Tcp).unwrap();
+    assert!(proxied.text.starts_with("OPTIONS sip:203.0.113.1:5060 SIP/2.0"));
+    assert!(proxied.line("From:").starts_with("From: <sip:watch@edge.example>"), "{}", proxied.text);
 }

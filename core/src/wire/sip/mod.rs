@@ -15,6 +15,7 @@ pub mod method;
 pub mod msg;
 pub mod name_addr;
 pub mod option_tags;
+pub mod overload;
 pub mod params;
 pub mod put;
 pub mod route;
