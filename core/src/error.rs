@@ -41,6 +41,10 @@ pub enum ParseErrorKind {
     Number,
     /// The method of `CSeq` is not the method of the request.
     CSeqMethod,
+    /// Containers nested deeper than the limit.
+    TooDeep,
+    /// More values than the limit.
+    TooManyValues,
     /// A value that does not follow its grammar; the name says which.
     Syntax(&'static str),
 }
@@ -73,6 +77,8 @@ impl fmt::Display for ParseError {
             ParseErrorKind::ContentLength => f.write_str("Content-Length does not fit")?,
             ParseErrorKind::Number => f.write_str("number malformed or out of range")?,
             ParseErrorKind::CSeqMethod => f.write_str("CSeq method differs from the request's")?,
+            ParseErrorKind::TooDeep => f.write_str("nested too deeply")?,
+            ParseErrorKind::TooManyValues => f.write_str("too many values")?,
             ParseErrorKind::Syntax(what) => write!(f, "malformed {what}")?,
         }
         write!(f, " (at byte {})", self.at)
