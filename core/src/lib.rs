@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`machine`], [`time`], [`entropy`], [`sink`] | the shape every machine has |
 //! | [`store`] | tables, timers, buffers and rings of fixed capacity |
+//! | [`anchor`] | media: which messages are rewritten by a relay, and which relay |
 //! | [`dispatcher`] | targets, the choice among them, and their health |
 //! | [`wire`] | messages as bytes: SIP and its fields |
 //! | [`transaction`] | the four SIP transactions, their timers, the Via branch |
@@ -21,6 +22,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod anchor;
 #[cfg(feature = "arbitrary")]
 mod arbitrary;
 pub mod dialog;

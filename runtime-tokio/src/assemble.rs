@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::time::Duration;
 
+use ipnet::IpNet;
+use trunkline_core::anchor::{AnchorConfig, OnFailure, Profile, RelayNode};
 use trunkline_core::dialog::DialogLimits;
 use trunkline_core::dialog::session_timer::SessionTimerPolicy;
 use trunkline_core::dispatcher::{
@@ -18,6 +20,7 @@ use trunkline_core::store::{List, Str};
 use trunkline_core::transaction::Timers;
 use trunkline_core::wire::sip::transport::Transport;
 
+use crate::config::relay::MediaSide;
 use crate::config::values::{self, Code, DefaultAction, PingMode, TargetUri};
 use crate::config::{Action, Config, Listen, Route, Set, Target};
 
@@ -385,6 +388,41 @@ pub(crate) const fn admin(state: values::AdminState) -> AdminState {
         values::AdminState::Active => AdminState::Active,
         values::AdminState::Drain => AdminState::Drain,
         values::AdminState::Disabled => AdminState::Disabled,
+    }
+}
+
+/// What the anchor of a shard is told.
+pub(crate) fn anchor(config: &Config, targets: &Targets) -> AnchorConfig {
+    let relay = &config.relay;
+    let host = |ip: IpAddr| IpNet::from(ip).to_string().parse::<Network>().ok();
+    let network = |net: &IpNet| net.to_string().parse::<Network>().ok();
+    let inside = targets.targets.iter().filter_map(|target| host(target.address.ip()));
+    AnchorConfig {
+        relays: relay.node.iter().map(|n| RelayNode { address: n.address, set: n.set, weight: n.weight }).collect(),
+        inside: profile(&relay.inside),
+        outside: profile(&relay.outside),
+        inside_networks: inside.chain(relay.inside_networks.iter().filter_map(network)).collect(),
+        timeout: relay.timeout,
+        tries: u8::try_from(relay.tries).unwrap_or(u8::MAX),
+        retry_after: relay.retry_after,
+        on_failure: match relay.on_failure {
+            values::MediaFallback::Reject => OnFailure::Reject,
+            values::MediaFallback::Pass => OnFailure::Pass,
+        },
+        lifetime: config.dialog.max_lifetime,
+    }
+}
+
+fn profile(side: &MediaSide) -> Profile {
+    let one = |value: &Option<values::NgText>| value.as_ref().map_or_else(Str::default, |v| text(v.as_ref()));
+    let list = |values: &[values::NgText]| values.iter().map(|v| text(v.as_ref())).collect();
+    Profile {
+        interface: one(&side.interface),
+        transport_protocol: one(&side.transport_protocol),
+        ice: one(&side.ice),
+        rtcp_mux: list(&side.rtcp_mux),
+        flags: list(&side.flags),
+        replace: list(&side.replace),
     }
 }
 

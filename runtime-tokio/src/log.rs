@@ -126,6 +126,11 @@ pub(crate) fn report(report: &Report<'_>) {
                 _ => warn!("target {target} of set {set} is {to:?} ({reason:?}), was {from:?}"),
             }
         }
+        Report::RelayChanged { relay, alive: true } => warn!("the media relay {relay} answers again"),
+        Report::RelayChanged { relay, alive: false } => {
+            error!("the media relay {relay} does not answer; its calls go to another one, if there is one");
+        }
+        Report::MediaFailed { call_id, why } => warn!("the call {} has no media relay: {why:?}", Shown(call_id)),
         _ => {}
     }
 }

@@ -12,9 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 use tracing::{error, info, warn};
+use trunkline_core::anchor::Anchor;
 use trunkline_core::dispatcher::{DispatcherAction, Health, TargetId, TrafficFailure};
 use trunkline_core::flow::ListenerId;
-use trunkline_core::node::{Identity, Node, Report, demux};
+use trunkline_core::node::{Anchored, Capacity, Identity, Node, Report, demux};
 use trunkline_core::proxy::Listener;
 use trunkline_core::store::HashKey;
 
@@ -107,6 +108,7 @@ fn settings(config: &Config, shards: u8) -> Settings {
     Settings {
         shards,
         receive_buffer: bytes(config.udp.receive_buffer),
+        relays: config.relay.node.iter().map(|node| node.address).collect(),
         send_buffer: bytes(config.udp.send_buffer),
         tcp: TcpSettings {
             idle: config.tcp.connection_lifetime,
@@ -162,7 +164,9 @@ pub(crate) async fn start(config: Config, path: Option<&Path>, listen: &[ListenA
     let mut nodes = Vec::new();
     for shard in 0..shards {
         let made = Node::new(capacity.reserve(), node.clone(), Identity { shard, secret });
-        nodes.push(Some(made.map_err(|e| e.to_string())?));
+        let mut anchor = Anchor::new(anchor_memory(&config, &capacity), secret);
+        anchor.configure(assemble::anchor(&config, &targets));
+        nodes.push(Some(Anchored { node: made.map_err(|e| e.to_string())?, anchor }));
     }
     let started = io::start(bound, &settings, steer, clock, |shard| Parts {
         engine: nodes[usize::from(shard)].take().expect("each shard is made once"),
@@ -172,9 +176,9 @@ pub(crate) async fn start(config: Config, path: Option<&Path>, listen: &[ListenA
     for handle in running_shards.handles() {
         let targets = targets.clone();
         let loaded = handle
-            .ask(move |node, cx, _| {
+            .ask(move |engine, cx, _| {
                 let configs: Vec<_> = targets.targets.iter().map(assemble::OwnedTarget::as_config).collect();
-                node.reload_targets(cx, &targets.sets, &configs).map_err(|e| e.to_string())
+                engine.node.reload_targets(cx, &targets.sets, &configs).map_err(|e| e.to_string())
             })
             .await;
         if let Ok(Err(why)) = loaded {
@@ -202,6 +206,13 @@ pub(crate) async fn start(config: Config, path: Option<&Path>, listen: &[ListenA
     tokio::task::spawn_local(server::accept(Rc::clone(&control), control_listener));
     tokio::task::spawn_local(spread_news(Rc::clone(&control), heard));
     Ok(Running { control, listeners, shards: running_shards, socket: Some(socket), stop_timeout, echo })
+}
+
+/// Memory for the calls of a shard whose media is anchored: none if there is no relay.
+fn anchor_memory(config: &Config, capacity: &Capacity) -> trunkline_core::anchor::Memory<'static> {
+    let calls =
+        if config.relay.node.is_empty() { Capacity { dialogs: 0, contexts: 0, ..*capacity } } else { *capacity };
+    calls.reserve_anchor()
 }
 
 fn warn_about_buffers(bound: &io::Bound, settings: &Settings) {
@@ -243,6 +254,9 @@ fn announce(config: &Config, listeners: &[Listener], path: Option<&Path>, socket
     for l in listeners {
         let told = if l.advertised == l.bound { String::new() } else { format!(", told to peers as {}", l.advertised) };
         info!("listening on {} {}{told}", l.transport.as_param(), l.bound);
+    }
+    for relay in &config.relay.node {
+        info!("media by the relay at {}", relay.address);
     }
     let targets: usize = config.set.iter().map(|s| s.target.len()).sum();
     if targets > 0 {
@@ -292,12 +306,12 @@ async fn spread_news(control: Rc<Control>, mut heard: mpsc::Receiver<News>) {
         match news {
             News::Health(id, health) => {
                 for shard in control.shards.iter().skip(1) {
-                    let _ = shard.ask(move |node, cx, out| node.learn_health(cx, id, health, out)).await;
+                    let _ = shard.ask(move |engine, cx, out| engine.node.learn_health(cx, id, health, out)).await;
                 }
             }
             News::Failed(uri, failure) => {
                 if let Some(first) = control.shards.first() {
-                    let _ = first.ask(move |node, cx, out| node.learn_failure(cx, &uri, failure, out)).await;
+                    let _ = first.ask(move |engine, cx, out| engine.node.learn_failure(cx, &uri, failure, out)).await;
                 }
             }
         }

@@ -14,7 +14,7 @@ pub mod layer;
 pub mod limits;
 pub mod probe;
 mod reload;
-mod rendezvous;
+pub(crate) mod rendezvous;
 pub mod reply_codes;
 pub mod select;
 pub mod set;

@@ -99,6 +99,13 @@ impl Ranking {
     }
 }
 
+/// The best of `lots`, each with the hash that it draws from and its weight.
+pub(crate) fn winner<T>(lots: impl Iterator<Item = (u64, u16, T)>) -> Option<T> {
+    let scored = lots
+        .map(|(hash, weight, item)| (Score { log: negative_log2(mix(hash)), weight: u64::from(weight.max(1)) }, item));
+    scored.reduce(|best, next| if next.0.beats(best.0) { next } else { best }).map(|(_, item)| item)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

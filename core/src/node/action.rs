@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 
+use crate::anchor::MediaFailure;
 use crate::dispatcher::layer::DispatcherAction;
 use crate::error::ParseError;
 use crate::flow::Flow;
@@ -15,6 +16,13 @@ pub enum Action<'a> {
         /// The path.
         flow: &'a Flow,
         /// The message.
+        bytes: &'a [u8],
+    },
+    /// Send this command to a media relay. What it answers comes back as [`super::Event::Relay`].
+    Relay {
+        /// The relay.
+        to: SocketAddr,
+        /// The command.
         bytes: &'a [u8],
     },
     /// Something worth telling an operator. Nothing depends on it.
@@ -92,6 +100,20 @@ pub enum Report<'a> {
         /// What changed.
         change: DispatcherAction,
     },
+    /// A media relay has died, or lives again.
+    RelayChanged {
+        /// The relay.
+        relay: SocketAddr,
+        /// Whether it lives.
+        alive: bool,
+    },
+    /// The session description of a call was not rewritten.
+    MediaFailed {
+        /// Its `Call-ID`.
+        call_id: &'a [u8],
+        /// Why.
+        why: MediaFailure,
+    },
 }
 
 /// Why a message was dropped.
@@ -141,6 +163,8 @@ impl defmt::Format for Report<'_> {
             ),
             Self::Dropped { source, why } => defmt::write!(f, "dropped what {} sent: {}", source, why),
             Self::TargetChanged { target, change } => defmt::write!(f, "{=[u8]:a}: {}", target, change),
+            Self::RelayChanged { relay, alive } => defmt::write!(f, "relay {} alive {=bool}", relay, alive),
+            Self::MediaFailed { call_id, why } => defmt::write!(f, "{=[u8]:a} without media: {}", call_id, why),
         }
     }
 }

@@ -41,7 +41,7 @@ impl<P: Pattern> Node<'_, P> {
         out: Out<'_>,
     ) -> Result<(), NotStarted> {
         let mut replay = core::mem::take(&mut self.replay);
-        let result = self.with_kept_request(context, replay.as_mut(), |node, msg, source| {
+        let result = self.with_kept_request(context, replay.as_mut_slice(), |node, msg, source| {
             let valid = validate(msg).map_err(|_| NotStarted::Unable)?;
             let routes = RouteSet::read(msg, &valid.uri, &node.config.locals).map_err(|_| NotStarted::Unable)?;
             let loop_hash = node.loop_hash(msg, &valid, source);
@@ -113,7 +113,7 @@ impl<P: Pattern> Node<'_, P> {
             })
             .map(|ran| ran.value);
         let first_reply = self.config.first_reply.filter(|_| target.is_some());
-        let bytes = &self.message.as_mut()[..len];
+        let bytes = &self.message.as_mut_slice()[..len];
         let sent = self.transactions.start_client(cx, &mut io!(self, out), client, bytes, first_reply);
         sent.map_err(|_| NotStarted::Full)?;
         self.stats.forwarded += 1;
@@ -205,7 +205,7 @@ impl<P: Pattern> Node<'_, P> {
             attempt.flow.transport = Transport::Tcp;
             attempt.upgraded = true;
         }
-        let mut writer = Writer::new(self.message.as_mut());
+        let mut writer = Writer::new(self.message.as_mut_slice());
         draft.serialise(&late(transport, &sent_by), &mut writer);
         writer.finish().map(<[u8]>::len)
     }

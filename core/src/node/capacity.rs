@@ -1,6 +1,7 @@
 //! The memory of a node on the heap, reserved once.
 
 use super::{Bytes, Memory};
+use crate::anchor;
 use crate::dialog::layer as dialogs;
 use crate::dispatcher;
 use crate::limits::MESSAGE_MAX;
@@ -40,6 +41,21 @@ fn pool(what: &'static str, classes: &[(usize, usize)]) -> BufPool<'static> {
 }
 
 impl Capacity {
+    /// The memory of an anchor for as many calls, of which a part waits for a relay at once.
+    pub fn reserve_anchor(&self) -> anchor::Memory<'static> {
+        let held = self.contexts.max(16);
+        let names = (self.dialogs, 192);
+        let messages = [(names.1, names.0), (1_024, held), (4_096, held), (MESSAGE_MAX + 1, (held / 256).max(4))];
+        let scratch = || Bytes::Owned(alloc::vec![0; MESSAGE_MAX]);
+        anchor::Memory {
+            sessions: Slots::reserved(self.dialogs),
+            index: Slots::reserved(Index::buckets_for(self.dialogs)),
+            held: Slots::reserved(held),
+            bufs: pool("messages that wait for media", &messages),
+            scratch: [scratch(), scratch()],
+        }
+    }
+
     /// The memory for it.
     pub fn reserve(&self) -> Memory<'static> {
         let index = |entries| Slots::reserved(Index::buckets_for(entries));

@@ -14,7 +14,7 @@ pub enum Event<'e> {
         /// Its bytes.
         bytes: &'e [u8],
     },
-    /// What the node had sent did not get there: an ICMP error, a refused or broken connection.
+    /// What was sent did not get there: an ICMP error, a refused or broken connection.
     Undelivered {
         /// Where it was to go.
         to: SocketAddr,
@@ -25,6 +25,13 @@ pub enum Event<'e> {
     Disconnected {
         /// Which.
         connection: ConnectionId,
+    },
+    /// A media relay has answered a command.
+    Relay {
+        /// The relay.
+        from: SocketAddr,
+        /// Its answer.
+        bytes: &'e [u8],
     },
     /// The deadline has come.
     Timeout,

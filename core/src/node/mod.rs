@@ -5,6 +5,7 @@
 //! `outcome` (answer the caller). [`mod@pump`] fixes the order of work, [`demux`] says which shard gets a message.
 
 pub mod action;
+mod anchored;
 mod branches;
 #[cfg(feature = "alloc")]
 mod capacity;
@@ -24,6 +25,7 @@ mod stats;
 mod within;
 
 pub use action::{Action, Report, Subject};
+pub use anchored::Anchored;
 #[cfg(feature = "alloc")]
 pub use capacity::Capacity;
 pub use config::{Config, Identity, PingConfig};
@@ -41,38 +43,13 @@ use crate::entropy::Entropy;
 use crate::machine::Cx;
 use crate::proxy::context::Context;
 use crate::routing::Pattern;
-use crate::store::{BufPool, HashKey, Slots, Table, table::Slot};
+use crate::store::{BufPool, Bytes, HashKey, Slots, Table, table::Slot};
 use crate::time::Instant;
 use crate::transaction::BranchKey;
 use crate::transaction::layer::{self as transactions, Transactions};
 
 /// Where actions go.
 pub type Out<'o> = &'o mut dyn FnMut(Action<'_>);
-
-/// A row of bytes that is lent or owned.
-pub enum Bytes<'a> {
-    /// Lent by the caller.
-    Lent(&'a mut [u8]),
-    /// On the heap.
-    #[cfg(feature = "alloc")]
-    Owned(alloc::vec::Vec<u8>),
-}
-
-impl Default for Bytes<'_> {
-    fn default() -> Self {
-        Self::Lent(&mut [])
-    }
-}
-
-impl Bytes<'_> {
-    fn as_mut(&mut self) -> &mut [u8] {
-        match self {
-            Self::Lent(bytes) => bytes,
-            #[cfg(feature = "alloc")]
-            Self::Owned(bytes) => bytes,
-        }
-    }
-}
 
 /// The memory of a node: from [`FixedMemory::lend`] without a heap, from [`Capacity::reserve`] with one, or row by row.
 pub struct Memory<'a> {
@@ -122,7 +99,7 @@ macro_rules! io {
     ($node:expr, $out:expr) => {
         crate::transaction::layer::Io {
             bufs: &mut $node.messages,
-            scratch: $node.scratch.as_mut(),
+            scratch: $node.scratch.as_mut_slice(),
             send: &mut |flow: &crate::flow::Flow, bytes: &[u8]| {
                 $node.stats.sent += 1;
                 $out(crate::node::Action::Send { flow, bytes })
@@ -169,6 +146,8 @@ impl<'a, P: Pattern> Node<'a, P> {
             Event::Undelivered { to, bytes } => self.undelivered(cx, to, bytes, out),
             // Messages that were lost with a connection come back one by one; nothing else hangs on it.
             Event::Disconnected { .. } => {}
+            // It is for the anchor, see [`Anchored`].
+            Event::Relay { .. } => {}
             Event::Timeout => self.expire(cx, out),
         }
     }

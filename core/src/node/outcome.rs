@@ -33,7 +33,7 @@ impl<P: Pattern> Node<'_, P> {
             Expired::Trying { server, context } => {
                 let Some(back) = self.transactions.server_flow(server) else { return };
                 let mut replay = core::mem::take(&mut self.replay);
-                self.with_kept_request(context, replay.as_mut(), |node, msg, source| {
+                self.with_kept_request(context, replay.as_mut_slice(), |node, msg, source| {
                     node.send_trying(msg, source, &back, out);
                 });
                 self.replay = replay;
@@ -145,7 +145,7 @@ impl<P: Pattern> Node<'_, P> {
     ) {
         let Some(id) = target else { return };
         let mut replay = core::mem::take(&mut self.replay);
-        self.with_kept_request(owner.context, replay.as_mut(), |node, msg, _| {
+        self.with_kept_request(owner.context, replay.as_mut_slice(), |node, msg, _| {
             if let Some(target) = node.dispatcher.get(id) {
                 let target = target.uri().as_bytes();
                 out(Action::Report(Report::TargetFailed { subject: subject(msg), target, status }));
@@ -257,7 +257,7 @@ impl<P: Pattern> Node<'_, P> {
             _ => self.note_final(cx, msg),
         }
         if let Some(len) = self.write_response(msg, via) {
-            let bytes = &self.message.as_mut()[..len];
+            let bytes = &self.message.as_mut_slice()[..len];
             self.transactions.respond(cx, &mut io!(self, out), server, status, bytes);
         }
     }
@@ -285,7 +285,7 @@ impl<P: Pattern> Node<'_, P> {
         let (Some((msg, via)), fork::Event::Response { branch, status, .. }) = (received, event) else { return };
         let Some(len) = self.write_response(msg, via) else { return };
         // Without room for it the caller gets an answer made here.
-        let Ok(buf) = self.messages.alloc_copy(&self.message.as_mut()[..len]) else { return };
+        let Ok(buf) = self.messages.alloc_copy(&self.message.as_mut_slice()[..len]) else { return };
         let unkept = self.contexts.run(key, |c| c.kept.push((*branch, *status, buf)).err()).and_then(|ran| ran.value);
         if let Some((_, _, buf)) = unkept {
             self.messages.free(buf);
@@ -296,7 +296,7 @@ impl<P: Pattern> Node<'_, P> {
     fn respond_kept(&mut self, cx: &mut Cx<'_>, key: Key, branch: u8, out: Out<'_>) {
         let Some(context) = self.contexts.get(key) else { return };
         let server = context.server;
-        let mut writer = Writer::new(self.message.as_mut());
+        let mut writer = Writer::new(self.message.as_mut_slice());
         let status = challenge::write_kept(&context.kept, branch, &self.messages, &mut writer);
         let copied = status.zip(writer.finish().map(<[u8]>::len));
         let relayed = matches!(context.plan, Plan::Relay(_));
@@ -305,7 +305,7 @@ impl<P: Pattern> Node<'_, P> {
             Some((503, _)) if relayed => self.respond_local(cx, key, 500, false, out),
             Some((status, len)) => {
                 self.final_failure(cx, key, status);
-                let bytes = &self.message.as_mut()[..len];
+                let bytes = &self.message.as_mut_slice()[..len];
                 self.transactions.respond(cx, &mut io!(self, out), server, status, bytes);
             }
             None => self.respond_local(cx, key, 500, false, out),
@@ -338,7 +338,7 @@ impl<P: Pattern> Node<'_, P> {
         };
         self.final_failure(cx, key, answer.status);
         let mut replay = core::mem::take(&mut self.replay);
-        self.with_kept_request(key, replay.as_mut(), |node, msg, source| {
+        self.with_kept_request(key, replay.as_mut_slice(), |node, msg, source| {
             node.respond(cx, server, msg, source, &answer, out);
         });
         self.replay = replay;

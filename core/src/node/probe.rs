@@ -73,7 +73,7 @@ impl<P: Pattern> Node<'_, P> {
             branch: branch.as_bytes(),
             user_agent: &self.config.ping.user_agent,
         };
-        let mut writer = Writer::new(self.message.as_mut());
+        let mut writer = Writer::new(self.message.as_mut_slice());
         build::ping(&ping, &mut writer);
         if let Some(bytes) = writer.finish() {
             self.stats.sent += 1;

@@ -79,7 +79,7 @@ impl<P: Pattern> Node<'_, P> {
             headers: answer.headers,
             body: None,
         };
-        let mut out = Writer::new(self.message.as_mut());
+        let mut out = Writer::new(self.message.as_mut_slice());
         build::response(msg, source.peer, &reply, &mut out);
         out.finish().map(<[u8]>::len)
     }
@@ -93,7 +93,7 @@ impl<P: Pattern> Node<'_, P> {
             return;
         };
         self.stats.sent += 1;
-        out(Action::Send { flow: &back, bytes: &self.message.as_mut()[..len] });
+        out(Action::Send { flow: &back, bytes: &self.message.as_mut_slice()[..len] });
         self.report_answer(msg, flow, answer, out);
     }
 
@@ -136,7 +136,7 @@ impl<P: Pattern> Node<'_, P> {
         out: Out<'_>,
     ) {
         if let Some(len) = self.write_answer(msg, source, answer) {
-            let bytes = &self.message.as_mut()[..len];
+            let bytes = &self.message.as_mut_slice()[..len];
             self.transactions.respond(cx, &mut io!(self, out), server, answer.status, bytes);
             self.report_answer(msg, source, answer, out);
         }
@@ -146,7 +146,7 @@ impl<P: Pattern> Node<'_, P> {
     pub(super) fn send_trying(&mut self, msg: &Msg<'_>, source: &Flow, back: &Flow, out: Out<'_>) {
         if let Some(len) = self.write_answer(msg, source, &Answer::new(100)) {
             self.stats.sent += 1;
-            out(Action::Send { flow: back, bytes: &self.message.as_mut()[..len] });
+            out(Action::Send { flow: back, bytes: &self.message.as_mut_slice()[..len] });
         }
     }
 }

@@ -158,7 +158,7 @@ impl<P: Pattern> Node<'_, P> {
         let Some(next) = second_via(msg, via).and_then(|via| self.via_flow(&via, ListenerId(listener))) else { return };
         let Some(len) = self.write_response(msg, via) else { return };
         self.stats.sent += 1;
-        out(Action::Send { flow: &next, bytes: &self.message.as_mut()[..len] });
+        out(Action::Send { flow: &next, bytes: &self.message.as_mut_slice()[..len] });
     }
 
     /// Writes a response without our Via into `self.message`; gives its length.
@@ -166,7 +166,7 @@ impl<P: Pattern> Node<'_, P> {
     pub(super) fn write_response(&mut self, msg: &Msg<'_>, via: &Via<'_>) -> Option<usize> {
         let mut draft = Draft::new(msg);
         forward::response(&mut draft, via).ok()?;
-        let mut writer = Writer::new(self.message.as_mut());
+        let mut writer = Writer::new(self.message.as_mut_slice());
         draft.serialise(&[], &mut writer);
         let len = writer.finish().map(<[u8]>::len);
         if len.is_none() {

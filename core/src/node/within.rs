@@ -85,7 +85,7 @@ impl<P: Pattern> Node<'_, P> {
             Some(len) => {
                 self.stats.forwarded += 1;
                 self.stats.sent += 1;
-                out(Action::Send { flow: next, bytes: &self.message.as_mut()[..len] });
+                out(Action::Send { flow: next, bytes: &self.message.as_mut_slice()[..len] });
             }
             None => {
                 self.stats.too_large += 1;
@@ -118,7 +118,7 @@ impl<P: Pattern> Node<'_, P> {
         let sent_by = Text::with(|t| t.put_host_port(egress.advertised));
         let mut draft = Draft::new(r.msg);
         forward::request(&mut draft, r.valid, r.routes, &how).ok()?;
-        let mut writer = Writer::new(self.message.as_mut());
+        let mut writer = Writer::new(self.message.as_mut_slice());
         draft.serialise(&late(egress.transport, &sent_by), &mut writer);
         writer.finish().map(<[u8]>::len)
     }

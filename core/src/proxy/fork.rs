@@ -30,6 +30,8 @@ pub enum Failure {
     TimedOut,
     /// It could not be sent: counts as 503 (RFC 3261 §16.9).
     Transport,
+    /// No media relay takes its session description: counts as 503.
+    Media,
 }
 
 impl Failure {
@@ -37,7 +39,7 @@ impl Failure {
     pub const fn status(self) -> u16 {
         match self {
             Self::TimedOut => 408,
-            Self::Transport => 503,
+            Self::Transport | Self::Media => 503,
         }
     }
 }

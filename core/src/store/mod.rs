@@ -8,12 +8,14 @@
 //! | [`index`] | keyed hash to slot number | 16 to 32 bytes an entry |
 //! | [`hash`] | the keyed hash | - |
 //! | [`buf`] | byte blocks in size classes | the blocks |
+//! | [`bytes`] | room to write into | the bytes |
 //! | [`list`] | lists that are read only | the list |
 //! | [`ring`] | a bounded queue | the values, as `Option`s |
 //!
 //! Capacities are values, chosen when a store is made.
 
 pub mod buf;
+pub mod bytes;
 pub mod hash;
 pub mod index;
 pub mod list;
@@ -24,6 +26,7 @@ pub mod table;
 mod wheel;
 
 pub use buf::{Buf, BufPool};
+pub use bytes::Bytes;
 pub use hash::HashKey;
 pub use index::Index;
 pub use list::{List, Str};

@@ -2,6 +2,7 @@
 
 pub(crate) mod algorithm;
 pub(crate) mod reference;
+pub(crate) mod relay;
 pub(crate) mod schema;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::algorithm::Algorithm;
+use super::relay::Relay;
 use super::schema::section;
 use super::values::{
     AdminState, Bare, ByteSize, Code, DefaultAction, HeaderName, LogLevel, Method, OptionTag, Pattern, PingMode,
@@ -44,6 +45,8 @@ section! { default
         /// INFO, UPDATE and PRACK are relayed, other methods are refused; without a set, calls to 9196 go to the built-in
         /// echo.
         route: Vec<Route> = Vec::new();
+        /// Media relays: session descriptions are rewritten so that the media of every call flows through one of them.
+        relay: Relay = Relay::default();
         /// The built-in echo, which answers a call and sends its sound back.
         echo: Echo = Echo::default();
         /// The local socket that `trunkline ctl` speaks to.

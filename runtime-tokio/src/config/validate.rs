@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
+use trunkline_core::anchor::config::RELAYS_MAX;
+
 use super::algorithm::Algorithm;
 use super::schema::Problem;
 use super::types::{Action, Config, Listen, Match, Route, Target};
@@ -29,9 +31,26 @@ pub(super) fn validate(config: &Config, problems: &mut Vec<Problem>) {
         problems.push(about("echo.rtp_port_min", "must be less than rtp_port_max"));
     }
     listeners(config, problems);
+    relays(config, problems);
     sets(config, problems);
     for (i, route) in config.route.iter().enumerate() {
         rule(config, i, route, problems);
+    }
+}
+
+fn relays(config: &Config, problems: &mut Vec<Problem>) {
+    let relay = &config.relay;
+    if relay.node.len() > RELAYS_MAX {
+        problems.push(about("relay.node", format!("there are {} relays; {RELAYS_MAX} are the most", relay.node.len())));
+    }
+    let mut seen = HashSet::new();
+    for (i, node) in relay.node.iter().enumerate() {
+        if !seen.insert(node.address) {
+            problems.push(about(format!("relay.node[{i}].address"), format!("{} is there twice", node.address)));
+        }
+    }
+    if relay.inside.interface.is_some() != relay.outside.interface.is_some() {
+        problems.push(about("relay", "name the interface of both sides, inside and outside, or of none"));
     }
 }
 

@@ -71,6 +71,16 @@ names! {
     }
 }
 
+names! {
+    /// What becomes of a call whose media no relay takes.
+    enum MediaFallback {
+        /// It is refused with 503.
+        Reject = "reject",
+        /// It goes on, and its media passes by the relays.
+        Pass = "pass",
+    }
+}
+
 /// `Value` for types that a string holds, by `parse` and `Display`.
 macro_rules! text_value {
     ($($ty:ty: $expected:expr, $parse:expr;)+) => { $(
@@ -97,6 +107,7 @@ text_value! {
     OptionTag: "a SIP option tag in quotes, such as \"100rel\"", str::parse;
     Pattern: "a regular expression in quotes", str::parse;
     TargetUri: "a SIP URI such as \"sip:10.0.1.30:5060;transport=udp\"", str::parse;
+    NgText: "a word of the ng protocol, such as \"remove\"", str::parse;
     SipUri: "a SIP URI such as \"sip:keepalive@example.com\"", str::parse;
     Code: "a SIP code (\"408\") or a class of them (\"5xx\")", str::parse;
 }
@@ -121,7 +132,7 @@ macro_rules! named_value {
         }
     )+ };
 }
-named_value!(Transport, LogLevel, PingMode, AdminState, DefaultAction);
+named_value!(MediaFallback, Transport, LogLevel, PingMode, AdminState, DefaultAction);
 
 /// A list of networks takes plain addresses too.
 impl Value for IpNet {
@@ -309,6 +320,9 @@ checked_text! {
     HeaderName, is_token, "not the name of a header field";
     /// A SIP option tag (RFC 3261 §19.2).
     OptionTag, is_token, "not an option tag";
+    /// A word of the ng protocol.
+    NgText, |text| !text.is_empty() && text.bytes().all(|b| (b' '..=b'~').contains(&b)),
+        "a word of the ng protocol is printable ASCII";
     /// A SIP URI that is sent as it stands.
     SipUri, |text| {
         text.strip_prefix("sip:").is_some_and(|rest| !rest.is_empty())

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use trunkline_core::Cx;
 use trunkline_core::dialog::DialogPhase;
 use trunkline_core::dispatcher::{AdminState, Attrs, Health, StateCommand, TargetId};
-use trunkline_core::node::{Action, Node, Stats};
+use trunkline_core::node::{Action, Anchored, Node, Stats};
 use trunkline_core::proxy::Listener;
 
 use super::views::{DialogView, FillView, LatencyView, SetView, TargetView};
@@ -26,7 +26,9 @@ use crate::io::ShardHandle;
 use crate::log;
 
 /// The engine of a shard.
-pub(crate) type Shard = Node<'static, Regex>;
+pub(crate) type Shard = Anchored<'static, Regex>;
+/// What of it an operator looks at and changes.
+pub(crate) type ShardNode = Node<'static, Regex>;
 
 /// Longest request line, in bytes.
 const LINE_MAX: u64 = 1 << 20;
@@ -57,12 +59,12 @@ impl Control {
     pub(crate) async fn each<R, F>(&self, f: F) -> Result<Vec<R>, RpcError>
     where
         R: Send + 'static,
-        F: Fn(&mut Shard, &mut Cx<'_>, &mut dyn FnMut(Action<'_>)) -> R + Clone + Send + 'static,
+        F: Fn(&mut ShardNode, &mut Cx<'_>, &mut dyn FnMut(Action<'_>)) -> R + Clone + Send + 'static,
     {
         let mut results = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
             let f = f.clone();
-            let result = shard.ask(move |node, cx, out| f(node, cx, out)).await;
+            let result = shard.ask(move |engine, cx, out| f(&mut engine.node, cx, out)).await;
             results.push(result.map_err(|_| RpcError::failed("the node is stopping"))?);
         }
         Ok(results)
@@ -221,7 +223,8 @@ impl Control {
         let named = self.named(None, params.get("target").and_then(Value::as_str)).await?;
         let Some(first) = self.shards.first() else { return Err(RpcError::failed("the node is stopping")) };
         let pinged = first
-            .ask(move |node, cx, out| {
+            .ask(move |engine, cx, out| {
+                let node = &mut engine.node;
                 let is_named = |uri: &str| named.iter().any(|(_, named)| named == uri);
                 let ids: Vec<TargetId> = node.targets().filter(|(_, t)| is_named(t.uri())).map(|(id, _)| id).collect();
                 for id in &ids {
@@ -262,15 +265,22 @@ impl Control {
         let targets = assemble::targets(&loaded.config, self.echo, shards)?;
         let node = assemble::node(&loaded.config, &self.listeners, self.secret)?;
         node.dispatcher.probe.check().map_err(|e| e.to_string())?;
-        let reports = self
-            .each(move |shard, cx, _| {
+        let anchor = assemble::anchor(&loaded.config, &targets);
+        if before.relay.node.is_empty() && !anchor.relays.is_empty() {
+            return Err("the first media relay is taken in with a restart only".to_owned());
+        }
+        let mut reports = Vec::with_capacity(self.shards.len());
+        for shard in &self.shards {
+            let (targets, node, anchor) = (targets.clone(), node.clone(), anchor.clone());
+            let reloaded = shard.ask(move |engine, cx, _| {
                 let configs: Vec<_> = targets.targets.iter().map(OwnedTarget::as_config).collect();
-                let report = shard.reload_targets(cx, &targets.sets, &configs).map_err(|e| e.to_string())?;
-                shard.reconfigure(cx, node.clone()).map_err(|e| e.to_string())?;
+                let report = engine.node.reload_targets(cx, &targets.sets, &configs).map_err(|e| e.to_string())?;
+                engine.node.reconfigure(cx, node).map_err(|e| e.to_string())?;
+                engine.anchor.configure(anchor);
                 Ok::<_, String>(report)
-            })
-            .await
-            .map_err(|e| e.message)?;
+            });
+            reports.push(reloaded.await.map_err(|_| "the node is stopping")?);
+        }
         let report = reports.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().next().unwrap_or_default();
         if loaded.config.node.log_level != before.node.log_level {
             log::set_level(loaded.config.node.log_level);
@@ -397,7 +407,7 @@ fn log_level(params: &Value) -> Outcome {
     Ok(json!({ "level": log::level().name() }))
 }
 
-fn list_targets(node: &Shard, now: trunkline_core::Instant) -> Vec<SetView> {
+fn list_targets(node: &ShardNode, now: trunkline_core::Instant) -> Vec<SetView> {
     let dispatcher = node.dispatcher();
     let sets = dispatcher.sets().iter();
     sets.map(|set| SetView {
@@ -448,7 +458,7 @@ fn target_view(target: &trunkline_core::dispatcher::Target, now: trunkline_core:
     }
 }
 
-fn list_dialogs(node: &Shard, cx: &Cx<'_>, call_id: Option<&str>, limit: usize) -> (usize, Vec<DialogView>) {
+fn list_dialogs(node: &ShardNode, cx: &Cx<'_>, call_id: Option<&str>, limit: usize) -> (usize, Vec<DialogView>) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let seconds = |d: Duration| (d.as_secs_f64() * 1_000.0).round() / 1_000.0;
     let mut total = 0;

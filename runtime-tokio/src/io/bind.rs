@@ -73,6 +73,9 @@ impl std::error::Error for BindError {
     }
 }
 
+/// What stands for the sockets that speak to media relays, where a listener has its number: over IPv4 and IPv6.
+pub(crate) const RELAY_PORTS: [ListenerId; 2] = [ListenerId(254), ListenerId(255)];
+
 /// The sockets of one shard.
 #[derive(Debug, Default)]
 pub(crate) struct ShardSockets {
@@ -125,6 +128,7 @@ pub(crate) fn bind(listens: &[Listen], settings: &Settings) -> Result<Bound, Bin
         listeners: Vec::with_capacity(listens.len()),
         receive_buffer: None,
     };
+    bind_relay_ports(&mut bound, settings)?;
     for &listen in listens {
         let failed = |source| BindError { listen, source };
         let mut at = listen;
@@ -148,6 +152,24 @@ pub(crate) fn bind(listens: &[Listen], settings: &Settings) -> Result<Bound, Bin
         bound.listeners.push(at);
     }
     Ok(bound)
+}
+
+/// Opens what each shard speaks to media relays with.
+fn bind_relay_ports(bound: &mut Bound, settings: &Settings) -> Result<(), BindError> {
+    let any: [SocketAddr; 2] = [(Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv6Addr::UNSPECIFIED, 0).into()];
+    for (id, addr) in RELAY_PORTS.into_iter().zip(any) {
+        if settings.relays.iter().all(|relay| relay.is_ipv4() != addr.is_ipv4()) {
+            continue;
+        }
+        let listen = Listen { id, transport: Transport::Udp, addr };
+        let failed = |source| BindError { listen, source };
+        for shard in &mut bound.shards {
+            let socket = open(listen, settings, false).map_err(failed)?;
+            set_up_datagrams(&socket, addr, settings).map_err(failed)?;
+            shard.udp.push((id, socket.into()));
+        }
+    }
+    Ok(())
 }
 
 fn open(listen: Listen, settings: &Settings, is_shared: bool) -> io::Result<Socket> {

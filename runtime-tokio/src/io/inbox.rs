@@ -10,6 +10,7 @@ use trunkline_core::node::event::Event;
 use trunkline_core::node::pump;
 use trunkline_core::wire::sip::transport::Transport;
 
+use super::bind::RELAY_PORTS;
 use super::failed::Failed;
 use super::handover::{Cargo, Handover, Steer};
 use super::stats::Stats;
@@ -53,7 +54,11 @@ impl Io {
     /// Reads the error queues of the sockets that met an error.
     pub(crate) fn take_errors(&self) {
         for port in &self.ports {
-            port.take_errors(&mut |to, bytes| self.fail_for(self.owner(bytes), to, bytes));
+            let own = RELAY_PORTS.contains(&port.listener);
+            port.take_errors(&mut |to, bytes| {
+                let owner = if own { self.shard } else { self.owner(bytes) };
+                self.fail_for(owner, to, bytes);
+            });
         }
     }
 
@@ -77,6 +82,8 @@ const SOURCES: [Source; 3] = [Source::Datagrams, Source::Streams, Source::Shards
 enum Pick {
     /// The datagram of that place in the batch.
     Datagram(Flow, usize),
+    /// The answer of a media relay, of that place in the batch.
+    Relay(SocketAddr, usize),
     /// The message that is held.
     Held(Flow),
     /// The message that is held, which came back.
@@ -150,6 +157,9 @@ impl Inbox {
             let at = self.at;
             self.at += 1;
             let Some((peer, bytes)) = self.batch.datagram(at) else { continue };
+            if RELAY_PORTS.contains(&self.listener) {
+                return Some(Pick::Relay(peer, at));
+            }
             let flow = Flow { listener: self.listener, transport: Transport::Udp, peer, connection: None };
             if !is_handed_over(&self.io, flow, bytes) {
                 return Some(Pick::Datagram(flow, at));
@@ -222,6 +232,10 @@ impl pump::Inbox for Inbox {
             Pick::Datagram(flow, at) => {
                 let bytes = self.batch.datagram(at).map_or(&[][..], |(_, bytes)| bytes);
                 Event::Received { flow, bytes }
+            }
+            Pick::Relay(from, at) => {
+                let bytes = self.batch.datagram(at).map_or(&[][..], |(_, bytes)| bytes);
+                Event::Relay { from, bytes }
             }
             Pick::Held(flow) => Event::Received { flow, bytes: &self.held },
             Pick::Failed(to) => Event::Undelivered { to, bytes: &self.held },

@@ -1,5 +1,6 @@
 //! What an engine wants done.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use trunkline_core::flow::Flow;
@@ -7,6 +8,7 @@ use trunkline_core::node::action::{Action, Report};
 use trunkline_core::node::pump;
 use trunkline_core::wire::sip::transport::Transport;
 
+use super::bind::RELAY_PORTS;
 use super::handover::Cargo;
 use super::inbox::Io;
 use super::streams::shard_of;
@@ -48,6 +50,16 @@ impl Outbox {
         }
     }
 
+    /// Stages a command to a media relay.
+    fn command(&mut self, to: SocketAddr, bytes: &[u8]) {
+        let io = &self.io;
+        let id = RELAY_PORTS[usize::from(to.is_ipv6())];
+        match io.ports.iter().find(|port| port.listener == id) {
+            Some(port) => port.stage(to, bytes, &mut self.batch, &mut |to, bytes| io.fail(to, bytes)),
+            None => io.fail(to, bytes),
+        }
+    }
+
     /// The other shard that owns the connection of a flow.
     fn owner(&self, flow: &Flow) -> Option<u8> {
         let shard = flow.connection.map(shard_of)?;
@@ -64,6 +76,7 @@ impl pump::Outbox for Outbox {
     fn emit(&mut self, action: Action<'_>) {
         match action {
             Action::Send { flow, bytes } => self.send(flow, bytes),
+            Action::Relay { to, bytes } => self.command(to, bytes),
             Action::Report(report) => (self.reporter)(report),
         }
     }

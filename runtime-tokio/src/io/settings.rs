@@ -1,5 +1,6 @@
 //! What an operator can set about sockets and shards.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Sockets and shards.
@@ -18,6 +19,8 @@ pub(crate) struct Settings {
     /// Most messages that wait on their way from one shard to another. More are dropped and counted, as if the network had
     /// lost them; what was to be written comes back as undelivered.
     pub(crate) handover: usize,
+    /// Media relays; where there are some, each shard has a socket to speak to them.
+    pub(crate) relays: Vec<SocketAddr>,
     /// Streams.
     pub(crate) tcp: TcpSettings,
 }
@@ -31,6 +34,7 @@ impl Default for Settings {
             send_buffer: 4 << 20,
             send_queue: 1_024,
             handover: 4_096,
+            relays: Vec::new(),
             tcp: TcpSettings::default(),
         }
     }

@@ -40,6 +40,7 @@ enum Seen {
     Received(u8, Flow, Vec<u8>),
     Undelivered(u8, SocketAddr, Vec<u8>),
     Disconnected(u8, ConnectionId),
+    Relay(u8, SocketAddr, Vec<u8>),
     Timeout(Instant),
 }
 
@@ -61,6 +62,7 @@ impl Engine for Echo {
             }
             Event::Undelivered { to, bytes } => Seen::Undelivered(self.shard, to, bytes.to_vec()),
             Event::Disconnected { connection } => Seen::Disconnected(self.shard, connection),
+            Event::Relay { from, bytes } => Seen::Relay(self.shard, from, bytes.to_vec()),
             Event::Timeout => {
                 self.deadline = None;
                 Seen::Timeout(cx.now)
@@ -101,7 +103,10 @@ impl World {
     }
 
     fn on(addr: &str, shards: u8, tcp: TcpSettings) -> Self {
-        let settings = Settings { shards, tcp, ..Settings::default() };
+        Self::with(addr, Settings { shards, tcp, ..Settings::default() })
+    }
+
+    fn with(addr: &str, settings: Settings) -> Self {
         let listen = |id, transport| Listen { id, transport, addr: addr.parse().unwrap() };
         let bound = bind(&[listen(UDP, Transport::Udp), listen(TCP, Transport::Tcp)], &settings).unwrap();
         let (udp, tcp) = (bound.listeners()[0].addr, bound.listeners()[1].addr);
@@ -594,4 +599,26 @@ fn stopped_shards_give_their_engines_back() {
     let engines = shards.join().unwrap();
     assert_eq!(engines.iter().map(|e| e.shard).collect::<Vec<_>>(), [0, 1, 2]);
     assert_eq!(ask(&handle, |_, _, _| ()), Err(Stopped));
+}
+
+#[test]
+fn commands_go_to_relays_and_their_answers_to_the_shard_that_asked() {
+    let relay = client();
+    let to = relay.local_addr().unwrap();
+    let world = World::with("127.0.0.1:0", Settings { shards: 2, relays: vec![to], ..Settings::default() });
+    for shard in [0u8, 1] {
+        let handle = &world.handles()[usize::from(shard)];
+        ask(handle, move |_, _, out| out(Action::Relay { to, bytes: b"a command" })).unwrap();
+        let mut bytes = [0; 64];
+        let (len, from) = relay.recv_from(&mut bytes).unwrap();
+        assert_eq!(&bytes[..len], b"a command");
+        assert_ne!(from.port(), world.udp.port(), "not the socket that takes SIP");
+        relay.send_to(b"an answer", from).unwrap();
+        let Seen::Relay(seen, from, answer) = world.next() else { panic!("no answer") };
+        assert_eq!((seen, from, answer.as_slice()), (shard, to, &b"an answer"[..]));
+    }
+    drop(relay);
+    ask(&world.handles()[1], move |_, _, out| out(Action::Relay { to, bytes: b"shard=0" })).unwrap();
+    let Seen::Undelivered(shard, gone, _) = world.next() else { panic!("not told") };
+    assert_eq!((shard, gone), (1, to), "told to the shard that asked, whatever the command says");
 }

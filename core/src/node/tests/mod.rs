@@ -1,5 +1,6 @@
 //! A whole node under virtual time, its peers written as text.
 
+mod anchored;
 mod calls;
 mod capacity;
 mod flows;

@@ -116,6 +116,12 @@ pub(super) fn config_by(algorithm: Algorithm) -> Config<Contains> {
     }
 }
 
+/// A node without targets.
+pub(super) fn bare_node(config: Config<Contains>, capacity: &Capacity, shard: u8) -> Node<'static, Contains> {
+    let identity = Identity { shard, secret: *b"a secret of node" };
+    Node::new(capacity.reserve(), config, identity).unwrap()
+}
+
 impl World {
     pub(super) fn new() -> Self {
         Self::set_up(config())
@@ -146,8 +152,7 @@ impl World {
     }
 
     fn empty(config: Config<Contains>, capacity: &Capacity, shard: u8) -> Self {
-        let identity = Identity { shard, secret: *b"a secret of node" };
-        let node = Node::new(capacity.reserve(), config, identity).unwrap();
+        let node = bare_node(config, capacity, shard);
         Self { node, entropy: SeededEntropy::new(1), now: START, reports: Vec::new(), sent: Vec::new() }
     }
 
@@ -190,6 +195,7 @@ impl World {
                 text: String::from_utf8_lossy(bytes).into_owned(),
             }),
             Action::Report(report) => reports.push(std::format!("{report:?}")),
+            Action::Relay { .. } => panic!("a node without an anchor asks no relay"),
         });
     }
 
