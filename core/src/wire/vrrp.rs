@@ -75,7 +75,7 @@ pub enum Checksum {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum AdvertError {
-    /// Shorter than it says, or longer than its addresses.
+    /// Shorter or longer than its fields say.
     Length,
     /// Neither version 2 nor version 3, or version 2 over IPv6.
     Version,
@@ -100,3 +100,170 @@ impl fmt::Display for AdvertError {
 }
 
 impl core::error::Error for AdvertError {}
+
+/// The fields of an advert but for its addresses.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Header {
+    /// The version.
+    pub version: Version,
+    /// Virtual Router Identifier.
+    pub vrid: u8,
+    /// Priority; 0: the Active gives up.
+    pub priority: u8,
+    /// Advertisement_Interval in centiseconds; whole seconds in version 2.
+    pub interval_centis: u16,
+    /// Authentication type (version 2).
+    pub auth_type: AuthType,
+    /// Authentication data (version 2).
+    pub auth_data: [u8; AUTH_DATA],
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header")
+            .field("version", &self.version)
+            .field("vrid", &self.vrid)
+            .field("priority", &self.priority)
+            .field("interval_centis", &self.interval_centis)
+            .field("auth_type", &self.auth_type)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An advert that was checked: its fields and its checksum hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advert<'a> {
+    /// Its fields.
+    pub header: Header,
+    addresses: &'a [u8],
+    ipv6: bool,
+}
+
+impl<'a> Advert<'a> {
+    /// Checks what followed the IP header of a packet from `source` to `destination` (RFC 9568 §7.1, RFC 3768 §7.1).
+    pub fn parse(bytes: &'a [u8], source: IpAddr, destination: IpAddr) -> Result<Self, AdvertError> {
+        let (head, rest) = bytes.split_first_chunk::<HEADER>().ok_or(AdvertError::Length)?;
+        let [version_type, vrid, priority, count, high, low, ..] = *head;
+        let ipv6 = source.is_ipv6();
+        let version = match version_type >> 4 {
+            2 if !ipv6 => Version::V2,
+            3 => Version::V3,
+            _ => return Err(AdvertError::Version),
+        };
+        if version_type & 0x0f != ADVERTISEMENT {
+            return Err(AdvertError::Type);
+        }
+        let addresses_len = usize::from(count) * if ipv6 { 16 } else { 4 };
+        let (addresses, auth) = rest.split_at_checked(addresses_len).ok_or(AdvertError::Length)?;
+        let (interval_centis, auth_type, auth_data) = match version {
+            Version::V2 => {
+                let data = <[u8; AUTH_DATA]>::try_from(auth).map_err(|_| AdvertError::Length)?;
+                (u16::from(low) * 100, AuthType::from_wire(high), data)
+            }
+            Version::V3 if auth.is_empty() => (u16::from_be_bytes([high & 0x0f, low]), AuthType::None, [0; AUTH_DATA]),
+            Version::V3 => return Err(AdvertError::Length),
+        };
+        if !checksum_holds(version, bytes, source, destination) {
+            return Err(AdvertError::Checksum);
+        }
+        if vrid == 0 || count == 0 || interval_centis == 0 {
+            return Err(AdvertError::Field);
+        }
+        let header = Header { version, vrid, priority, interval_centis, auth_type, auth_data };
+        Ok(Self { header, addresses, ipv6 })
+    }
+
+    /// The virtual addresses that it lists.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<'a> {
+        let ipv6 = self.ipv6;
+        self.addresses.chunks_exact(if ipv6 { 16 } else { 4 }).map(move |bytes| match ipv6 {
+            true => IpAddr::from(<[u8; 16]>::try_from(bytes).unwrap_or_default()),
+            false => IpAddr::from(<[u8; 4]>::try_from(bytes).unwrap_or_default()),
+        })
+    }
+}
+
+/// Writes an advert to the front of `out` and returns its length. None if it does not fit, if it lists more than 255
+/// addresses, or if an address is not of the family of `source`.
+pub fn write(
+    out: &mut [u8],
+    header: &Header,
+    addresses: impl Iterator<Item = IpAddr>,
+    checksum: Checksum,
+    source: IpAddr,
+    destination: IpAddr,
+) -> Option<usize> {
+    let mut len = HEADER;
+    let mut count = 0u8;
+    for address in addresses {
+        len = match address {
+            IpAddr::V4(address) if source.is_ipv4() => put(out, len, &address.octets())?,
+            IpAddr::V6(address) if source.is_ipv6() => put(out, len, &address.octets())?,
+            _ => return None,
+        };
+        count = count.checked_add(1)?;
+    }
+    let [high, low] = match header.version {
+        Version::V2 => [header.auth_type.to_wire(), u8::try_from(header.interval_centis / 100).ok()?],
+        Version::V3 => (header.interval_centis & 0x0fff).to_be_bytes(),
+    };
+    let version_type = ADVERTISEMENT | if header.version == Version::V2 { 0x20 } else { 0x30 };
+    put(out, 0, &[version_type, header.vrid, header.priority, count, high, low, 0, 0])?;
+    if header.version == Version::V2 {
+        len = put(out, len, &header.auth_data)?;
+    }
+    let bytes = out.get_mut(..len)?;
+    let pseudo = header.version == Version::V3 && (source.is_ipv6() || checksum == Checksum::WithPseudoHeader);
+    let start = if pseudo { pseudo_header(len, source, destination) } else { 0 };
+    let sum = !fold(add(start, bytes));
+    put(bytes, 6, &sum.to_be_bytes())?;
+    Some(len)
+}
+
+/// Writes `bytes` at `at` and returns where they end.
+fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> Option<usize> {
+    let end = at.checked_add(bytes.len())?;
+    out.get_mut(at..end)?.copy_from_slice(bytes);
+    Some(end)
+}
+
+fn checksum_holds(version: Version, bytes: &[u8], source: IpAddr, destination: IpAddr) -> bool {
+    const HOLDS: u16 = 0xffff;
+    let alone = fold(add(0, bytes)) == HOLDS;
+    let with_pseudo_header = || fold(add(pseudo_header(bytes.len(), source, destination), bytes)) == HOLDS;
+    match version {
+        Version::V2 => alone,
+        Version::V3 if source.is_ipv6() => with_pseudo_header(),
+        Version::V3 => alone || with_pseudo_header(),
+    }
+}
+
+/// The sum of the pseudo-header (RFC 8200 §8.1; over IPv4 as of UDP, RFC 768).
+fn pseudo_header(len: usize, source: IpAddr, destination: IpAddr) -> u32 {
+    let address = |sum, address| match address {
+        IpAddr::V4(address) => add(sum, &address.octets()),
+        IpAddr::V6(address) => add(sum, &address.octets()),
+    };
+    let sum = address(address(0, source), destination);
+    // A packet is shorter than 65,536 bytes, so the length is one word.
+    sum + u32::from(PROTOCOL) + u32::from(len as u16)
+}
+
+/// Adds 16-bit words. The sum has room for more than 65,536 of them.
+fn add(sum: u32, bytes: &[u8]) -> u32 {
+    let mut sum = sum;
+    for word in bytes.chunks(2) {
+        let low = word.get(1).copied().unwrap_or(0);
+        sum = sum.wrapping_add(u32::from(u16::from_be_bytes([word[0], low])));
+    }
+    sum
+}
+
+/// Ones' complement sum in 16 bits (RFC 1071).
+fn fold(sum: u32) -> u16 {
+    let once = (sum & 0xffff) + (sum >> 16);
+    ((once & 0xffff) + (once >> 16)) as u16
+}
+
+#[cfg(test)]
+mod tests;
