@@ -216,7 +216,7 @@ impl InstanceConfig {
 mod tests {
     use super::*;
     use crate::vrrp::config::{InterfaceId, Password, VirtualAddress};
-    use crate::vrrp::timing::Interval;
+    use crate::vrrp::timing;
     use core::net::IpAddr;
 
     const ROOM: Capacity = Capacity { instances: 4, groups: 2, tracks: 2, interfaces: 2 };
@@ -261,8 +261,8 @@ mod tests {
         instance_error(DuplicateVrid, |c| c.vrid = 51);
         instance_error(Vrid, |c| c.vrid = 0);
         instance_error(Priority, |c| c.priority = 0);
-        instance_error(Interval, |c| c.interval = Interval::from_centis(0));
-        instance_error(Interval, |c| (c.version, c.interval) = (Version::V2, super::super::Interval::from_centis(10)));
+        instance_error(Interval, |c| c.interval = timing::Interval::from_centis(0));
+        instance_error(Interval, |c| (c.version, c.interval) = (Version::V2, timing::Interval::from_centis(10)));
         instance_error(NoAddress, |c| c.addresses.clear());
         instance_error(NoAddress, |c| c.addresses[0].advertised = false);
         instance_error(MixedFamilies, |c| c.addresses.push(address(v6)).unwrap());

@@ -85,6 +85,14 @@ impl Auth {
             Self::Pass(password) => (AuthType::SimplePassword, password.data()),
         }
     }
+
+    /// Whether the data of an advert of the right type will do. Without authentication it is ignored (RFC 3768 §5.3.10).
+    pub(super) fn admits(self, data: [u8; 8]) -> bool {
+        match self {
+            Self::None => true,
+            Self::Pass(password) => password.data() == data,
+        }
+    }
 }
 
 /// An address that moves with an instance.
@@ -99,6 +107,13 @@ pub struct VirtualAddress {
     pub interface: InterfaceId,
     /// Whether adverts list it. One that they do not list may be of the other family (`virtual_ipaddress_excluded`).
     pub advertised: bool,
+}
+
+impl VirtualAddress {
+    /// Whether both are the same address on the same interface.
+    pub(super) fn is_same_place(&self, other: &Self) -> bool {
+        (self.address, self.prefix_len, self.interface) == (other.address, other.prefix_len, other.interface)
+    }
 }
 
 /// A track as an instance or a group uses it.

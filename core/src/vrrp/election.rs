@@ -59,7 +59,6 @@ impl Instance {
             (None, State::Initialize) => self.start(now, out),
             (None, State::Active) if lost && conditions.may_resign && self.config.resign_on_loss => {
                 self.resign(now, Reason::PriorityLost { priority: self.priority }, out);
-                self.active_down_timer = Some(self.skewed(now + self.config.interval.duration()));
                 Step::Left
             }
             (None, _) => Step::Stay,
@@ -93,12 +92,12 @@ impl Instance {
         self.enter(now, State::Initialize, reason, out);
     }
 
-    /// Ceases to be Active and asks others to take over.
+    /// Ceases to be Active and asks others to take over: they have an interval for it, and then the Skew_Time decides.
     pub(super) fn resign<S: for<'a> Sink<Action<'a>>>(&mut self, now: Instant, reason: Reason, out: &mut S) {
         self.send(0, out);
         self.enter(now, State::Backup, reason, out);
         self.active_interval = self.config.interval;
-        self.active_down_timer = Some(self.down_at(now));
+        self.active_down_timer = Some(self.skewed(now + self.config.interval.duration()));
     }
 
     /// Becomes Active, for the reason for which it is ready.
@@ -162,7 +161,7 @@ impl Instance {
             &mut counters.unknown_peer
         } else if header.auth_type != config.auth.on_wire().0 {
             &mut counters.bad_auth_type
-        } else if header.auth_data != config.auth.on_wire().1 {
+        } else if !config.auth.admits(header.auth_data) {
             &mut counters.bad_password
         } else if header.version == Version::V2 && header.interval_centis != config.interval.as_centis() {
             &mut counters.bad_interval

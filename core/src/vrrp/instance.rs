@@ -184,11 +184,12 @@ impl Instance {
         if self.state != State::Active {
             return;
         }
-        for gone in before.addresses.iter().filter(|a| !config.addresses.contains(a)) {
+        let missing_in = |list: &[VirtualAddress], a: &VirtualAddress| !list.iter().any(|b| a.is_same_place(b));
+        for gone in before.addresses.iter().filter(|a| missing_in(&config.addresses, a)) {
             self.remove(*gone, out);
         }
         let mut added = false;
-        for new in config.addresses.iter().filter(|a| !before.addresses.contains(a)) {
+        for new in config.addresses.iter().filter(|a| missing_in(&before.addresses, a)) {
             self.add(*new, out);
             added = true;
         }

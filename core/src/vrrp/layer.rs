@@ -100,15 +100,14 @@ impl<'m> Vrrp<'m> {
                 instance.stop(now, Reason::Shutdown, out);
                 *instance = Instance::default();
             }
-            match wanted {
-                Some(wanted) if stays => instance.reconfigure(now, wanted, out),
-                Some(wanted) => {
-                    instance.configured = true;
-                    instance.config.clone_from(wanted);
-                }
-                None => {}
+            let Some(wanted) = wanted else { continue };
+            if stays {
+                instance.reconfigure(now, wanted, out);
+            } else {
+                instance.configured = true;
+                instance.config.clone_from(wanted);
             }
-            instance.group = config.groups.iter().find(|group| group.members.contains(&instance.id())).map(|g| g.id);
+            instance.group = config.groups.iter().find(|group| group.members.contains(&wanted.id)).map(|g| g.id);
         }
     }
 
