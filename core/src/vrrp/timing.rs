@@ -36,7 +36,7 @@ impl Interval {
     /// Whether a version can carry it: whole seconds up to 255, or 1 to 4095 centiseconds.
     pub const fn fits(self, version: Version) -> bool {
         match version {
-            Version::V2 => self.0 >= 100 && self.0 <= 25_500 && self.0 % 100 == 0,
+            Version::V2 => self.0 >= 100 && self.0 <= 25_500 && self.0.is_multiple_of(100),
             Version::V3 => self.0 >= 1 && self.0 <= 4_095,
         }
     }

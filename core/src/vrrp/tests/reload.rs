@@ -2,6 +2,7 @@
 
 use super::*;
 use State::{Active, Backup, Initialize};
+use core::slice::from_ref;
 
 #[test]
 fn the_same_configuration_changes_nothing() {
@@ -18,7 +19,7 @@ fn addresses_come_and_go_without_a_change_of_state() {
     let mut node = Node::active(v3(100, 10));
     let mut config = v3(100, 10);
     config.addresses[0] = vip(VIP2, LAN);
-    node.configure(&[config.clone()], &[], &[]);
+    node.configure(from_ref(&config), &[], &[]);
     assert_eq!(node.did(), [Did::Removed(VIP), Did::Added(VIP2), Did::Announced(VIP2)]);
     node.run(ms(20));
     node.did.clear();
@@ -34,7 +35,7 @@ fn addresses_come_and_go_without_a_change_of_state() {
 fn priority_interval_and_password_take_effect_without_a_change_of_state() {
     let mut node = Node::active(v2(100));
     let config = InstanceConfig { auth: Auth::Pass(Password::new(b"new")), ..v2(50) };
-    node.configure(&[config.clone()], &[], &[]);
+    node.configure(from_ref(&config), &[], &[]);
     assert_eq!((node.state(), node.did()), (Active, Vec::new()));
     node.run(ms(1_000));
     let Did::Sent { bytes, .. } = &node.did()[0] else { panic!() };
@@ -87,7 +88,7 @@ fn tracks_and_groups_keep_what_is_known() {
     let group = GroupConfig { id: GroupId(0), members: [ME].into_iter().collect(), tracks: heapless::Vec::new() };
     let mut node = Node::new();
     for _ in 0..2 {
-        node.configure(&[config.clone()], &[group.clone()], &[track]);
+        node.configure(from_ref(&config), from_ref(&group), &[track]);
         node.link(LAN, true);
         node.track(0, false);
         node.run(ms(1_000));

@@ -131,8 +131,6 @@ fn faults() -> impl Strategy<Value = Vec<(Fault, u64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     /// Whatever was lost, delayed and stopped: three intervals and a skew after all is well, one node is Active, and it
     /// alone holds the address.
     #[test]
