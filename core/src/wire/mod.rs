@@ -1,3 +1,4 @@
 //! Protocols as bytes. These modules know no machine.
 
 pub mod sip;
+pub mod vrrp;
