@@ -13,6 +13,7 @@
 //! | [`wire`] | messages as bytes: SIP and its fields |
 //! | [`transaction`] | the four SIP transactions, their timers, the Via branch |
 //! | [`dialog`] | dialogs as a proxy sees them, the session timer |
+//! | [`vrrp`] | the election of the router that holds the virtual addresses |
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -39,6 +40,7 @@ pub mod sink;
 pub mod store;
 pub mod time;
 pub mod transaction;
+pub mod vrrp;
 pub mod wire;
 
 pub use entropy::Entropy;

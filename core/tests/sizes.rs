@@ -9,6 +9,7 @@ use trunkline_core::node::Node;
 use trunkline_core::proxy::context::Context;
 use trunkline_core::store::{index::Bucket, table::Slot};
 use trunkline_core::transaction::layer::{ClientTransaction, ServerTransaction};
+use trunkline_core::vrrp::{Group, Instance, Track};
 use trunkline_core::wire::sip::edit::Draft;
 use trunkline_core::wire::sip::msg::Msg;
 
@@ -57,4 +58,11 @@ fn a_message_on_the_stack() {
 #[test]
 fn an_empty_node() {
     at_most("node", size_of::<Node<'_, ()>>(), 12_288);
+}
+
+#[test]
+fn a_virtual_router() {
+    at_most("VRRP instance with 32 addresses, 16 peers, 16 tracks", size_of::<Instance>(), 1_536);
+    at_most("VRRP sync group", size_of::<Group>(), 160);
+    at_most("track", size_of::<Track>(), 16);
 }
