@@ -46,7 +46,7 @@ section! { default
     /// How media is handled towards targets and other peers inside. Keys and values are those of the ng protocol.
     struct MediaSide {
         /// The relay's interface that faces this side; set both or none.
-        interface: Option<NgText> = None;
+        interface: Option<NgText> = None, eg "\"internal\"";
         /// The transport protocol that this side gets.
         transport_protocol: Option<NgText> = None, eg "\"RTP/AVP\"";
         /// What becomes of ICE.
