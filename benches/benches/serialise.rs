@@ -30,6 +30,7 @@ fn serialise(c: &mut Criterion) {
         egress: &listener,
         branch: b"z9hG4bKaeaaaaaaaaaaaaaaaaabmb5ykl6lqn5vdx3sxqqr2y",
         record_route: Some(RecordRoute::default()),
+        overload_control: false,
         strip: Strip::default(),
         max_forwards: 10,
     };
