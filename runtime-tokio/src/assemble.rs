@@ -107,6 +107,9 @@ pub(crate) fn node(config: &Config, listeners: &[Listener], secret: [u8; 16]) ->
     let ping = &config.dispatch.ping;
     let addresses: List<IpAddr> =
         if_addrs::get_if_addrs().map(|list| list.iter().map(if_addrs::Interface::ip).collect()).unwrap_or_default();
+    // Those of virtual routers are ours whether they are here now or not.
+    let moving = config.vrrp.iter().flat_map(|v| v.addresses.iter().chain(&v.excluded_addresses));
+    let addresses = addresses.iter().copied().chain(moving.map(|a| a.net.addr())).collect();
     let names = std::iter::once(text(&config.edge.default_realm));
     Ok(NodeConfig {
         locals: Locals::new(listeners, names.collect(), addresses),

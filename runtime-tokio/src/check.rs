@@ -83,6 +83,7 @@ pub(crate) fn meaning(config: &Config) -> Vec<String> {
         }
     ));
     timers(config, &mut lines);
+    virtual_routers(config, &mut lines);
     lines.push(format!("trunkline ctl speaks to {}.", config.control_socket().display()));
     lines
 }
@@ -185,6 +186,25 @@ fn timers(config: &Config, lines: &mut Vec<String>) {
         config.tcp.connections,
         show_duration(config.tcp.connection_lifetime),
     ));
+}
+
+fn virtual_routers(config: &Config, lines: &mut Vec<String>) {
+    for router in &config.vrrp {
+        let how = if router.preempt { "takes it from a lower priority" } else { "leaves it to a lower priority" };
+        lines.push(format!(
+            "Virtual router {} ({} on {}, VRRP version {}) shares {} with others: priority {}, an advert every {}, {how}.",
+            router.name,
+            router.vrid,
+            router.interface,
+            router.version,
+            list(&router.addresses),
+            router.priority,
+            show_duration(router.advert_interval),
+        ));
+    }
+    for group in &config.vrrp_sync_group {
+        lines.push(format!("{} are active or backup together ({}).", group.members.join(" and "), group.name));
+    }
 }
 
 fn rule(config: &Config, route: &Route) -> String {

@@ -23,6 +23,7 @@ Examples:
   trunkline check trunkline.toml                 say what a configuration means
   trunkline reference > trunkline.toml           start from the commented reference file
   trunkline import kamailio --cfg kamailio.cfg --list dispatcher.list > trunkline.toml
+  trunkline import keepalived keepalived.conf >> trunkline.toml
   trunkline ctl targets                          list targets and their health
   trunkline ctl drain sip:10.0.1.30:5060 --wait  take a media server out of service
 
@@ -42,7 +43,7 @@ pub(crate) struct Cli {
 
 const LONG_VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
-    "\nSIP (RFC 3261, 6026, 4320, 4028) over UDP and TCP\nlicence: ",
+    "\nSIP (RFC 3261, 6026, 4320, 4028) over UDP and TCP, VRRP (RFC 3768, 9568)\nlicence: ",
     env!("CARGO_PKG_LICENSE")
 );
 
@@ -68,6 +69,11 @@ pub(crate) enum Command {
     /// Without a configuration it listens on 127.0.0.1, port 5060, UDP and TCP, and answers calls to 9196 itself with an
     /// echo. SIGTERM: no new calls, transactions finish, exit. SIGHUP: read the configuration again.
     Run(RunArgs),
+    /// Hold virtual addresses (VRRP), and take no SIP traffic
+    ///
+    /// Runs the [[vrrp]] of the configuration beside another SIP server. SIGTERM: give up the addresses, exit. SIGHUP:
+    /// read the configuration again. `run` does the same beside SIP.
+    Vrrp,
     /// Check a configuration and say what it means
     ///
     /// Exit codes: 0 the configuration is valid (warnings do not change that), 1 it is not.
@@ -124,6 +130,19 @@ pub(crate) enum ImportFrom {
     /// TOML goes to stdout. Each thing that could not be carried over is a line on stderr, with its file and line.
     /// Exit codes: 0 done, 1 a file cannot be read or has lines that are not valid.
     Kamailio(ImportKamailioArgs),
+    /// From Keepalived: virtual routers, sync groups, scripts and notify commands of keepalived.conf
+    ///
+    /// TOML goes to stdout. Each thing that could not be carried over is a line on stderr, with its file and line.
+    /// Exit codes: 0 done, 1 a file cannot be read or has lines that are not valid.
+    Keepalived(ImportKeepalivedArgs),
+}
+
+/// Arguments of `import keepalived`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ImportKeepalivedArgs {
+    /// The keepalived.conf
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 /// Arguments of `import kamailio`.
@@ -239,6 +258,12 @@ pub(crate) enum CtlVerb {
         /// Only names that contain this
         name: Option<String>,
     },
+    /// List virtual routers: state, priority, last changes; or give them up and take them back
+    Vrrp {
+        /// What to do; left out: show.
+        #[command(subcommand)]
+        verb: Option<VrrpVerb>,
+    },
     /// Print since when the node runs
     #[command(visible_alias = "core.uptime")]
     Uptime,
@@ -247,6 +272,23 @@ pub(crate) enum CtlVerb {
         /// error, warn, info, debug or trace; left out: print it
         #[arg(value_parser = log_level)]
         level: Option<LogLevel>,
+    },
+}
+
+/// What `ctl vrrp` can do.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum VrrpVerb {
+    /// List virtual routers: state, priority, last changes
+    Show,
+    /// Let other nodes take over; it comes back only on command
+    Release {
+        /// The virtual router or sync group; left out: all.
+        name: Option<String>,
+    },
+    /// Take part again after a release
+    Resume {
+        /// The virtual router or sync group; left out: all.
+        name: Option<String>,
     },
 }
 

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::cli::{CtlArgs, CtlVerb, Global};
+use crate::cli::{CtlArgs, CtlVerb, Global, VrrpVerb};
 use crate::config;
 use crate::config::values::AdminState;
 use crate::control::views::{DialogView, FillView, SetView};
 use crate::control::{Request, Response};
+use crate::vrrp::views::{TransitionView, VrrpView};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -114,6 +115,11 @@ fn request(verb: &CtlVerb) -> (&'static str, Value) {
         CtlVerb::Dialogs { call_id, limit } => ("dialogs.list", json!({ "call_id": call_id, "limit": limit })),
         CtlVerb::Transactions => ("transactions.count", Value::Null),
         CtlVerb::Stats { name } => ("stats.list", json!({ "name": name })),
+        CtlVerb::Vrrp { verb } => match verb {
+            None | Some(VrrpVerb::Show) => ("vrrp.list", Value::Null),
+            Some(VrrpVerb::Release { name }) => ("vrrp.release", json!({ "name": name })),
+            Some(VrrpVerb::Resume { name }) => ("vrrp.resume", json!({ "name": name })),
+        },
         CtlVerb::Uptime => ("core.uptime", Value::Null),
         CtlVerb::LogLevel { level } => ("core.log_level", json!({ "level": level.map(|l| l.name()) })),
     }
@@ -158,6 +164,10 @@ fn show(verb: &CtlVerb, result: Value) -> Result<String, String> {
             for (name, value) in result.as_object().into_iter().flatten() {
                 let _ = writeln!(text, "{name} = {value}");
             }
+        }
+        CtlVerb::Vrrp { verb: None | Some(VrrpVerb::Show) } => {
+            let view: VrrpView = serde_json::from_value(result).map_err(odd)?;
+            show_vrrp(&mut text, &view);
         }
         CtlVerb::Uptime => {
             let s = result["uptime_s"].as_u64().unwrap_or_default();
@@ -228,6 +238,55 @@ fn show_dialog(text: &mut String, d: &DialogView) {
     let target = d.target.as_deref().unwrap_or("-");
     let _ =
         writeln!(text, "{}  {} {:.0} s{answered}\n    {} -> {} on {target}", d.call_id, d.state, d.age_s, d.from, d.to);
+}
+
+fn show_vrrp(text: &mut String, view: &VrrpView) {
+    for i in &view.instances {
+        let lowered =
+            if i.priority == i.base_priority { String::new() } else { format!(" (configured {})", i.base_priority) };
+        let why = i.fault.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let _ = writeln!(text, "{}: {}{why}", i.name, i.state);
+        let _ = writeln!(
+            text,
+            "  VRID {} on {}, version {}, priority {}{lowered}, every {} ms, from {}",
+            i.vrid,
+            i.interface,
+            i.version,
+            i.priority,
+            i.advert_interval_ms,
+            i.source.as_deref().unwrap_or("-")
+        );
+        let _ = writeln!(text, "  addresses: {}", i.addresses.join(", "));
+        if let Some(active) = &i.active {
+            let _ = writeln!(text, "  active: {} with priority {}", active.address, active.priority);
+        }
+        let counted = i.counters.iter().filter(|(_, n)| n.as_u64() != Some(0));
+        let counted: Vec<String> = counted.map(|(name, n)| format!("{name} {n}")).collect();
+        let _ = writeln!(text, "  counted: {}", counted.join(", "));
+        show_transitions(text, &i.transitions);
+    }
+    for g in &view.groups {
+        let _ = writeln!(text, "sync group {}: {}\n  members: {}", g.name, g.state, g.members.join(", "));
+        show_transitions(text, &g.transitions);
+    }
+    for t in &view.tracks {
+        let state = t.is_up.map_or("not known yet", |up| if up { "up" } else { "down" });
+        let _ = writeln!(text, "track {}: {state}", t.name);
+    }
+    let ignored = view.ignored.iter().filter(|(_, n)| n.as_u64() != Some(0));
+    let ignored: Vec<String> = ignored.map(|(name, n)| format!("{name} {n}")).collect();
+    if !ignored.is_empty() {
+        let _ = writeln!(text, "ignored packets: {}", ignored.join(", "));
+    }
+}
+
+/// Changes that `ctl vrrp` shows of each; --json has more.
+const TRANSITIONS_SHOWN: usize = 5;
+
+fn show_transitions(text: &mut String, transitions: &[TransitionView]) {
+    for t in transitions.iter().rev().take(TRANSITIONS_SHOWN).rev() {
+        let _ = writeln!(text, "  {} {} -> {}: {}", t.at, t.from, t.to, t.reason);
+    }
 }
 
 /// Takes a target out of service, and shows how its calls become fewer.

@@ -100,6 +100,8 @@ fn uri(address: &[u8]) -> Shown<'_> {
 pub(crate) fn report(report: &Report<'_>) {
     match *report {
         // Asked before anything is parsed for it: this comes with every request.
+        // The node's questions to itself are no news.
+        Report::Request { subject, .. } if crate::vrrp::health::is_own(subject.call_id) => {}
         Report::Request { subject, method, from, source, uri: target } if enabled(Level::INFO) => {
             let method = Shown(method.as_bytes());
             info!("{} >>> {method} from {} ({source}) to {}", Prefix(subject, "1"), uri(from), Shown(target));

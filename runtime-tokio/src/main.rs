@@ -13,6 +13,7 @@ mod io;
 mod log;
 mod run;
 mod sys;
+mod vrrp;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     match command {
         Command::Run(args) => run::main(&global, &args),
-
+        Command::Vrrp => run::vrrp_main(&global),
         Command::Check(args) => check::main(&global, &args),
         Command::Reference => {
             print(&config::reference::text());
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         }
         Command::Import(args) => match args.from {
             ImportFrom::Kamailio(args) => import::main(&global, &args),
+            ImportFrom::Keepalived(args) => import::keepalived(&global, &args),
         },
         Command::Doctor => doctor::main(&global),
         Command::Ctl(args) => ctl::main(&global, &args),

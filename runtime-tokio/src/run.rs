@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, mpsc};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::LocalSet;
 use tracing::{error, info, warn};
 use trunkline_core::anchor::Anchor;
@@ -26,6 +26,7 @@ use crate::control::server::{self, Control, Shard};
 use crate::io::{self, Clock, Parts, Settings, Shards, Steer, TcpSettings};
 use crate::log;
 use crate::media;
+use crate::vrrp::{self, Vrrp};
 
 /// Health news that may wait on their way between shards.
 const NEWS_MAX: usize = 1_024;
@@ -69,12 +70,108 @@ pub(crate) fn main(global: &Global, args: &RunArgs) -> ExitCode {
 }
 
 fn serve(config: Config, path: Option<&Path>, listen: &[ListenArg]) -> Result<(), String> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start: {e}"))?;
-    LocalSet::new().block_on(&runtime, async {
+    block_on(async {
         let running = start(config, path, listen).await?;
         running.until_stopped().await
     })
+}
+
+fn block_on(future: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start: {e}"))?;
+    LocalSet::new().block_on(&runtime, future)
+}
+
+/// Runs `trunkline vrrp`: virtual routers and control, nothing else.
+pub(crate) fn vrrp_main(global: &Global) -> ExitCode {
+    let loaded = match config::load(global.config.as_deref()) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let guard = log::start(global.log_level.unwrap_or(loaded.config.node.log_level));
+    let outcome = block_on(serve_vrrp(loaded.config, loaded.path.as_deref()));
+    drop(guard);
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("trunkline: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve_vrrp(config: Config, path: Option<&Path>) -> Result<(), String> {
+    if config.vrrp.is_empty() {
+        return Err("the configuration has no [[vrrp]]; `trunkline reference` shows how it looks".to_owned());
+    }
+    let mut signals = Signals::watch()?;
+    let socket = config.control_socket();
+    let control_listener = server::bind(&socket)?;
+    let vrrp = vrrp::start(&config, false)?;
+    info!("control: trunkline ctl --socket {}", socket.display());
+    let control = Rc::new(Control {
+        shards: Vec::new(),
+        path: path.map(Path::to_owned),
+        listen: Vec::new(),
+        config: Mutex::new(config),
+        listeners: Vec::new(),
+        echo: None,
+        secret: rand::random(),
+        vrrp: Some(vrrp),
+        started: SystemTime::now(),
+        stop: Notify::new(),
+    });
+    tokio::task::spawn_local(server::accept(Rc::clone(&control), control_listener));
+    signals.until_stop(&control).await;
+    info!("stopping: giving up the addresses");
+    control.stop_vrrp().await;
+    let _ = std::fs::remove_file(socket);
+    info!("stopped");
+    Ok(())
+}
+
+/// The signals that are acted on.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn watch() -> Result<Self, String> {
+        let signal = |kind| signal(kind).map_err(|e| format!("cannot watch signals: {e}"));
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM, SIGINT or `ctl`; SIGHUP reloads.
+    async fn until_stop(&mut self, control: &Control) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                () = control.stop.notified() => return,
+                _ = self.hangup.recv() => {
+                    // The outcome is logged where it is found out.
+                    let _ = control.reload().await;
+                }
+            }
+        }
+    }
+
+    /// Waits for SIGTERM or SIGINT.
+    async fn again(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// A running node.
@@ -146,7 +243,10 @@ pub(crate) async fn start(config: Config, path: Option<&Path>, listen: &[ListenA
     let listeners = assemble::listeners(&config)?;
     let listens: Vec<io::Listen> = (0u8..)
         .zip(&listeners)
-        .map(|(i, l)| io::Listen { id: ListenerId(i), transport: l.transport, addr: l.bound })
+        .map(|(i, l)| {
+            let is_virtual = vrrp::settings::is_virtual(&config, l.bound.ip());
+            io::Listen { id: ListenerId(i), transport: l.transport, addr: l.bound, is_virtual }
+        })
         .collect();
     let bound = io::bind(&listens, &settings).map_err(|e| e.to_string())?;
     warn_about_buffers(&bound, &settings);
@@ -190,6 +290,7 @@ pub(crate) async fn start(config: Config, path: Option<&Path>, listen: &[ListenA
     }
     let socket = config.control_socket();
     let control_listener = server::bind(&socket)?;
+    let vrrp = start_vrrp(&config, &running_shards, &listeners);
     let stop_timeout = config.node.stop_timeout;
     announce(&config, &listeners, path, &socket);
     let control = Rc::new(Control {
@@ -200,12 +301,41 @@ pub(crate) async fn start(config: Config, path: Option<&Path>, listen: &[ListenA
         listeners: listeners.clone(),
         echo: echo_address,
         secret,
+        vrrp,
         started: SystemTime::now(),
         stop: Notify::new(),
     });
     tokio::task::spawn_local(server::accept(Rc::clone(&control), control_listener));
+    if let Some(vrrp) = &control.vrrp {
+        let active = vrrp.active();
+        tokio::task::spawn_local(follow_vrrp(Rc::clone(&control), active));
+    }
     tokio::task::spawn_local(spread_news(Rc::clone(&control), heard));
     Ok(Running { control, listeners, shards: running_shards, socket: Some(socket), stop_timeout, echo })
+}
+
+/// Starts the virtual routers, if there are any. What they miss does not stop the rest.
+fn start_vrrp(config: &Config, shards: &Shards<Shard>, listeners: &[Listener]) -> Option<Vrrp> {
+    if config.vrrp.is_empty() {
+        return None;
+    }
+    let vrrp = vrrp::start(config, true).inspect_err(|why| error!("{why}")).ok()?;
+    let addresses = if_addrs::get_if_addrs().unwrap_or_default();
+    let own = addresses.iter().map(if_addrs::Interface::ip).filter(|ip| !vrrp::settings::is_virtual(config, *ip));
+    let watch = vrrp::health::watch(shards.handles().to_vec(), listeners.to_vec(), vrrp.handle(), own.collect());
+    tokio::task::spawn_local(watch);
+    Some(vrrp)
+}
+
+/// A node that does not hold its addresses does not ping: answers would go to the node that does.
+async fn follow_vrrp(control: Rc<Control>, mut active: watch::Receiver<bool>) {
+    loop {
+        let is_active = *active.borrow_and_update();
+        let _ = control.each(move |node, cx, _| node.set_passive(cx, !is_active)).await;
+        if active.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Memory for the calls of a shard whose media is anchored: none if there is no relay.
@@ -326,24 +456,13 @@ impl Running {
 
     /// Serves until SIGTERM, SIGINT or `ctl`; SIGHUP reloads.
     pub(crate) async fn until_stopped(self) -> Result<(), String> {
-        let signal = |kind| signal(kind).map_err(|e| format!("cannot watch signals: {e}"));
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let mut hangup = signal(SignalKind::hangup())?;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                () = self.control.stop.notified() => break,
-                _ = hangup.recv() => {
-                    // The outcome is logged where it is found out.
-                    let _ = self.control.reload().await;
-                }
-            }
-        }
+        let mut signals = Signals::watch()?;
+        signals.until_stop(&self.control).await;
+        // First of all: whoever takes over can do so while what is under way here ends.
+        self.control.stop_vrrp().await;
         tokio::select! {
             () = self.finish() => {}
-            _ = terminate.recv() => warn!("told to stop twice: not waiting any longer"),
-            _ = interrupt.recv() => warn!("told to stop twice: not waiting any longer"),
+            () = signals.again() => warn!("told to stop twice: not waiting any longer"),
         }
         self.stop()
     }

@@ -1,13 +1,15 @@
-//! The system calls that neither std, socket2 nor tokio has: batches of datagrams, error queues, forced buffer sizes and
-//! the limit on open files. All `unsafe` of this runtime is in this file.
+//! The system calls that neither std, socket2, rustix nor tokio has: batches of datagrams, control messages and error
+//! queues, forced buffer sizes, packet addresses, real-time priority and the limit on open files. All `unsafe` of this
+//! runtime is in this file.
 
 use std::io;
 use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
 use libc::{c_int, c_void, socklen_t};
+use socket2::{SockAddr, SockAddrStorage};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -23,6 +25,12 @@ pub(crate) fn register(socket: UdpSocket, interest: Interest) -> io::Result<Asyn
     unsafe { AsyncFd::register_with_interest(socket, interest) }.map_err(io::Error::from)
 }
 
+/// Registers any other descriptor with the runtime of this thread.
+pub(crate) fn register_owned(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: as for a `UdpSocket`.
+    unsafe { AsyncFd::register_with_interest(fd, interest) }.map_err(io::Error::from)
+}
+
 /// Options that are switched by number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Switch {
@@ -33,6 +41,8 @@ pub(crate) enum Switch {
     /// Let the kernel fragment: a SIP datagram over the path MTU is sent all the same (RFC 3261 §18.1.1 asks for a stream then,
     /// but not every peer has one).
     Fragment,
+    /// Report where a packet was sent to, with the packet (IPv6).
+    PacketInfo,
 }
 
 /// Which of a socket's two buffers.
@@ -75,6 +85,8 @@ pub(crate) fn switch_on(fd: BorrowedFd<'_>, switch: Switch, v6: bool) -> io::Res
         (Switch::ErrorQueue, true) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1),
         (Switch::PollErrorQueue, _) => (libc::SOL_SOCKET, libc::SO_SELECT_ERR_QUEUE, 1),
         (Switch::Fragment, false) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT),
+        (Switch::PacketInfo, false) => (libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
+        (Switch::PacketInfo, true) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1),
         (Switch::Fragment, true) => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DONT),
     };
     set_int(fd, level, name, value)
@@ -109,6 +121,28 @@ pub(crate) fn raise_nofile() -> io::Result<u64> {
         }
     }
     Ok(limit.rlim_cur)
+}
+
+/// Where frames of a protocol go and come by the interface with this index (packet(7)).
+pub(crate) fn link_address(index: u32, protocol: u16) -> SockAddr {
+    let mut storage = SockAddrStorage::zeroed();
+    // SAFETY: `sockaddr_ll` is made of integers and is smaller than the storage, which is aligned for any address.
+    let link = unsafe { storage.view_as::<libc::sockaddr_ll>() };
+    link.sll_family = libc::AF_PACKET as libc::sa_family_t;
+    link.sll_protocol = protocol.to_be();
+    link.sll_ifindex = index.cast_signed();
+    // SAFETY: the storage holds a `sockaddr_ll`, whose length this is.
+    unsafe { SockAddr::new(storage, mem::size_of::<libc::sockaddr_ll>() as socklen_t) }
+}
+
+/// Gives this thread real-time priority (`SCHED_FIFO`). What it starts has none.
+pub(crate) fn set_realtime(priority: c_int) -> io::Result<()> {
+    // SAFETY: integers, for which zero is a value.
+    let mut param = unsafe { mem::zeroed::<libc::sched_param>() };
+    param.sched_priority = priority;
+    // SAFETY: the pointer is to a local that lives through the call; 0 is the calling thread.
+    let rc = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const param) };
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// A socket address as the kernel takes it.
@@ -318,14 +352,41 @@ pub(crate) struct QueuedError {
     pub(crate) is_remote: bool,
 }
 
+/// Room for control messages, aligned as the kernel writes them.
 #[repr(C, align(8))]
-struct Control([u8; 512]);
+pub(crate) struct Control {
+    bytes: [u8; 512],
+    len: usize,
+}
 
-/// Takes one entry from the error queue, without blocking. The start of the datagram goes into `bytes`.
-/// `Ok(None)` is an entry without an address.
-pub(crate) fn receive_error(fd: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<Option<QueuedError>> {
+impl Control {
+    pub(crate) const fn empty() -> Self {
+        Self { bytes: [0; 512], len: 0 }
+    }
+
+    /// What the kernel wrote.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// Takes one packet without blocking, with its control messages; gives its length and where it came from.
+pub(crate) fn receive(
+    fd: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    control: &mut Control,
+) -> io::Result<(usize, Option<SocketAddr>)> {
+    let (len, from, _) = receive_message(fd, bytes, control, libc::MSG_DONTWAIT)?;
+    Ok((len, from))
+}
+
+fn receive_message(
+    fd: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    control: &mut Control,
+    flags: c_int,
+) -> io::Result<(usize, Option<SocketAddr>, Option<u8>)> {
     let mut name = RawAddr::empty();
-    let mut control = Control([0; 512]);
     let mut iov = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     // SAFETY: integers and raw pointers, for which zero is a value.
     let mut header = unsafe { mem::zeroed::<libc::msghdr>() };
@@ -333,13 +394,22 @@ pub(crate) fn receive_error(fd: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<
     header.msg_namelen = RawAddr::LEN;
     header.msg_iov = &raw mut iov;
     header.msg_iovlen = 1;
-    header.msg_control = (&raw mut control).cast();
-    header.msg_controllen = mem::size_of::<Control>() as _;
-    // SAFETY: all pointers in `header` are to locals and to `bytes`, exclusively borrowed, with their true lengths.
-    let rc = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT) };
+    header.msg_control = control.bytes.as_mut_ptr().cast();
+    header.msg_controllen = control.bytes.len() as _;
+    // SAFETY: all pointers in `header` are to locals, to `bytes` and to `control`, exclusively borrowed, with their true
+    // lengths.
+    let rc = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, flags) };
     let Ok(len) = usize::try_from(rc) else { return Err(io::Error::last_os_error()) };
-    let Some(to) = name.get(header.msg_namelen) else { return Ok(None) };
-    Ok(Some(QueuedError { to, len: len.min(bytes.len()), is_remote: origin(&header).is_some_and(is_remote) }))
+    control.len = (header.msg_controllen as usize).min(control.bytes.len());
+    Ok((len.min(bytes.len()), name.get(header.msg_namelen), origin(&header)))
+}
+
+/// Takes one entry from the error queue, without blocking. The start of the datagram goes into `bytes`.
+/// `Ok(None)` is an entry without an address.
+pub(crate) fn receive_error(fd: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<Option<QueuedError>> {
+    let mut control = Control::empty();
+    let (len, to, origin) = receive_message(fd, bytes, &mut control, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT)?;
+    Ok(to.map(|to| QueuedError { to, len, is_remote: origin.is_some_and(is_remote) }))
 }
 
 fn is_remote(origin: u8) -> bool {

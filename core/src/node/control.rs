@@ -154,6 +154,13 @@ impl<P: Pattern> Node<'_, P> {
         }
     }
 
+    /// Whether this node leaves pings to another one that holds its addresses. A passive node sends none, and keeps the
+    /// health of targets as it is.
+    pub fn set_passive(&mut self, cx: &mut Cx<'_>, passive: bool) {
+        self.config.dispatcher.probe.passive = passive;
+        self.dispatcher.set_passive(cx, passive || self.identity.shard != 0);
+    }
+
     /// Stops taking new calls; what is under way is finished.
     pub fn close(&mut self) {
         self.closing = true;

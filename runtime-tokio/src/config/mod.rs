@@ -9,6 +9,7 @@ mod tests;
 pub(crate) mod types;
 mod validate;
 pub(crate) mod values;
+pub(crate) mod vrrp;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -19,7 +20,8 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use self::algorithm::Algorithm;
-use self::schema::{Kind, Problem, Reader, Section, Table as _, locate};
+pub(crate) use self::schema::Problem;
+use self::schema::{Kind, Reader, Section, Table as _, locate};
 pub(crate) use self::types::*;
 pub(crate) use self::values::Transport;
 use crate::import::list;

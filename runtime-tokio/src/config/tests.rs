@@ -440,8 +440,14 @@ fn the_reference_names_every_key_with_a_value_that_is_allowed() {
     }
     // Every example is allowed by its type; only what contradicts other examples may be refused.
     let problems = read(&uncommented(&text)).unwrap_err();
-    let contradictions =
-        ["dispatch.list_file: ", "there is no set 2", "has exactly one of", "value_header go together"];
+    let contradictions = [
+        "dispatch.list_file: ",
+        "there is no set 2",
+        "has exactly one of",
+        "value_header go together",
+        "only version 2 has passwords",
+        "there is no virtual router \"VI_MEDIA\"",
+    ];
     for problem in problems {
         assert!(contradictions.iter().any(|known| problem.contains(known)), "{problem}");
     }

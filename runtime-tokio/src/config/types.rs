@@ -12,6 +12,7 @@ use super::values::{
     AdminState, Bare, ByteSize, Code, DefaultAction, HeaderName, LogLevel, Method, OptionTag, Pattern, PingMode,
     SipUri, TargetUri, Transport,
 };
+use super::vrrp::{Track, VrrpInstance, VrrpOptions, VrrpSyncGroup};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -53,6 +54,14 @@ section! { default
         control: Control = Control::default();
         /// Defaults of the edge, with the names that ecallmgr gives them.
         edge: Edge = Edge::default();
+        /// A virtual router (VRRP): its addresses are held by one of the nodes that speak of it.
+        vrrp: Vec<VrrpInstance> = Vec::new();
+        /// Virtual routers that are active together, backup together, at fault together.
+        vrrp_sync_group: Vec<VrrpSyncGroup> = Vec::new();
+        /// What virtual routers track. Each has a name of its own.
+        track: Track = Track::default();
+        /// How this process runs virtual routers.
+        vrrp_options: VrrpOptions = VrrpOptions::default();
     }
 }
 

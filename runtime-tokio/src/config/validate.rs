@@ -33,6 +33,7 @@ pub(super) fn validate(config: &Config, problems: &mut Vec<Problem>) {
     listeners(config, problems);
     relays(config, problems);
     sets(config, problems);
+    crate::vrrp::settings::check(config, problems);
     for (i, route) in config.route.iter().enumerate() {
         rule(config, i, route, problems);
     }

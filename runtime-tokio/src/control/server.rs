@@ -24,6 +24,7 @@ use crate::config::values::{LogLevel, TargetUri};
 use crate::config::{self, Config};
 use crate::io::ShardHandle;
 use crate::log;
+use crate::vrrp::Vrrp;
 
 /// The engine of a shard.
 pub(crate) type Shard = Anchored<'static, Regex>;
@@ -47,6 +48,8 @@ pub(crate) struct Control {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) echo: Option<SocketAddr>,
     pub(crate) secret: [u8; 16],
+    /// The virtual routers, if this node has any that run.
+    pub(crate) vrrp: Option<Vrrp>,
     pub(crate) started: SystemTime,
     /// Told when the node shall stop.
     pub(crate) stop: Notify,
@@ -82,6 +85,9 @@ impl Control {
             "dialogs.list" | "dlg.list" => self.dialogs(params).await,
             "transactions.count" => self.transactions().await,
             "stats.list" | "stats.get_statistics" => self.stats(params).await,
+            "vrrp.list" => self.vrrp_list().await,
+            "vrrp.release" => self.vrrp_release(params, true).await,
+            "vrrp.resume" => self.vrrp_release(params, false).await,
             "core.uptime" => Ok(self.uptime()),
             "core.version" => Ok(json!({ "name": "trunkline", "version": env!("CARGO_PKG_VERSION") })),
             "core.log_level" => log_level(params),
@@ -250,6 +256,9 @@ impl Control {
     async fn try_reload(&self) -> Result<Value, String> {
         let mut loaded = config::load(self.path.as_deref()).map_err(|e| e.to_string())?;
         crate::run::apply_listen(&mut loaded.config, &self.listen);
+        if self.shards.is_empty() {
+            return self.reload_vrrp(loaded).await;
+        }
         let before = self.config();
         let mut notes = loaded.warnings.clone();
         if loaded.config.listen != before.listen {
@@ -263,11 +272,19 @@ impl Control {
         }
         let shards = u8::try_from(self.shards.len()).unwrap_or(u8::MAX);
         let targets = assemble::targets(&loaded.config, self.echo, shards)?;
-        let node = assemble::node(&loaded.config, &self.listeners, self.secret)?;
+        let mut node = assemble::node(&loaded.config, &self.listeners, self.secret)?;
+        node.dispatcher.probe.passive = self.is_passive();
         node.dispatcher.probe.check().map_err(|e| e.to_string())?;
         let anchor = assemble::anchor(&loaded.config, &targets);
         if before.relay.node.is_empty() && !anchor.relays.is_empty() {
             return Err("the first media relay is taken in with a restart only".to_owned());
+        }
+        match &self.vrrp {
+            Some(vrrp) => vrrp.reload(&loaded.config).await?,
+            None if !loaded.config.vrrp.is_empty() => {
+                notes.push("virtual routers start with a restart only".to_owned())
+            }
+            None => {}
         }
         let mut reports = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
@@ -290,6 +307,16 @@ impl Control {
             "added": report.added, "kept": report.kept, "removed": report.removed, "leaving": report.leaving,
             "notes": notes,
         }))
+    }
+
+    /// The reload of a process without a SIP node.
+    async fn reload_vrrp(&self, loaded: config::Loaded) -> Result<Value, String> {
+        if let Some(vrrp) = &self.vrrp {
+            vrrp.reload(&loaded.config).await?;
+        }
+        log::set_level(loaded.config.node.log_level);
+        *self.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = loaded.config;
+        Ok(json!({ "notes": [] }))
     }
 
     async fn dialogs(&self, params: &Value) -> Outcome {
@@ -357,6 +384,33 @@ impl Control {
         }
         all.retain(|name, _| name.contains(part));
         Ok(Value::Object(all))
+    }
+
+    fn vrrp(&self) -> Result<&Vrrp, RpcError> {
+        self.vrrp.as_ref().ok_or_else(|| RpcError::failed("no virtual router runs on this node"))
+    }
+
+    async fn vrrp_list(&self) -> Outcome {
+        let view = self.vrrp()?.show().await.map_err(RpcError::failed)?;
+        serde_json::to_value(view).map_err(|e| RpcError::failed(e.to_string()))
+    }
+
+    async fn vrrp_release(&self, params: &Value, release: bool) -> Outcome {
+        let name = params.get("name").and_then(Value::as_str);
+        self.vrrp()?.release(name, release).await.map_err(RpcError::failed)?;
+        Ok(json!(if release { "released" } else { "resumed" }))
+    }
+
+    /// Gives up all virtual addresses.
+    pub(crate) async fn stop_vrrp(&self) {
+        if let Some(vrrp) = &self.vrrp {
+            vrrp.stop().await;
+        }
+    }
+
+    /// Whether another node holds the addresses of this one.
+    fn is_passive(&self) -> bool {
+        self.vrrp.as_ref().is_some_and(|vrrp| !*vrrp.active().borrow())
     }
 
     fn uptime(&self) -> Value {

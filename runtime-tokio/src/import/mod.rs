@@ -2,6 +2,7 @@
 
 mod cfg;
 mod kamailio;
+mod keepalived;
 pub(crate) mod list;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ use serde_json::json;
 
 use self::kamailio::Taken;
 use self::list::Note;
-use crate::cli::{Global, ImportKamailioArgs};
+use crate::cli::{Global, ImportKamailioArgs, ImportKeepalivedArgs};
 use crate::config::{self, Config};
 
 /// What an import gives.
@@ -29,9 +30,31 @@ struct Imported {
 
 /// Runs `trunkline import kamailio`.
 pub(crate) fn main(global: &Global, args: &ImportKamailioArgs) -> ExitCode {
-    let mut imported = kamailio(args.cfg.as_deref(), args.list.as_deref());
+    let imported = kamailio(args.cfg.as_deref(), args.list.as_deref());
+    report(global, imported)
+}
+
+/// Runs `trunkline import keepalived`.
+pub(crate) fn keepalived(global: &Global, args: &ImportKeepalivedArgs) -> ExitCode {
+    report(global, from_keepalived(&args.file))
+}
+
+fn from_keepalived(path: &Path) -> Imported {
+    let mut problems = Vec::new();
+    let Some(text) = read(path, &mut problems) else {
+        return Imported { config: Config::default(), notes: Vec::new(), problems };
+    };
+    let mut bad = Vec::new();
+    let statements = keepalived::parse(&text, &mut bad);
+    let mut taken = keepalived::take(&statements);
+    taken.notes.sort_by_key(|note| note.line);
+    problems.extend(placed(path, &bad));
+    Imported { config: taken.config, notes: placed(path, &taken.notes), problems }
+}
+
+fn report(global: &Global, mut imported: Imported) -> ExitCode {
     let toml = config::dump_changed(&imported.config);
-    // What is printed must be valid; Kamailio allows some values that this program does not.
+    // What is printed must be valid; others allow some values that this program does not.
     if let Err(problems) = config::parse(&toml, Path::new("")) {
         imported.problems.extend(problems.iter().map(|problem| format!("{}: {}", problem.key, problem.message)));
     }

@@ -199,3 +199,124 @@ fn lines_of_a_list_that_are_not_valid_have_their_line_and_stop_no_other() {
     assert_eq!(listed.targets.len(), 1);
     assert_eq!(listed.notes.len(), 2, "trying, and bit 16: {:?}", listed.notes);
 }
+
+const KEEPALIVED: &str = r##"! the seed's configuration, and more
+global_defs {
+  router_id KAM_a
+  script_user root
+  enable_script_security
+  vrrp_garp_master_refresh 10
+}
+vrrp_script check_sip {
+  script "/usr/local/bin/check_sip.sh --fast"   # every 3 s
+  interval 3
+  weight -20
+  fall 2
+  rise 2
+}
+vrrp_instance VI_SIP {
+  state MASTER
+  interface eth0
+  virtual_router_id 51
+  priority 100
+  advert_int 1
+  authentication {
+    auth_type PASS
+    auth_pass s3cr3tpw
+  }
+  virtual_ipaddress {
+    10.0.1.100/24 dev eth0 label eth0:1
+    10.0.1.101
+  }
+  track_script { check_sip }
+  track_interface {
+    eth1 weight -10
+  }
+  smtp_alert
+  notify_master "/etc/keepalived/notify.sh MASTER" root
+}
+vrrp_instance VI_V3
+{
+  version 3
+  interface eth0
+  virtual_router_id 52
+  advert_int 0.1
+  unicast_src_ip fd98::1
+  unicast_peer { fd98::2
+    fd98::3 }
+  virtual_ipaddress { fd98::100/64 }
+  nopreempt
+  garp_master_repeat 3
+}
+vrrp_sync_group VG { group { VI_SIP VI_V3 } notify "/bin/all" }
+virtual_server 10.0.0.1 80 {
+  delay_loop 6
+}
+"##;
+
+fn import_keepalived(text: &str) -> Imported {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keepalived.conf");
+    std::fs::write(&path, text).unwrap();
+    from_keepalived(&path)
+}
+
+#[test]
+fn virtual_routers_are_taken_over() {
+    let Imported { config, notes, problems } = import_keepalived(KEEPALIVED);
+    assert_eq!(problems, [""; 0]);
+    let [sip, v3] = &config.vrrp[..] else { panic!("{:?}", config.vrrp) };
+    assert_eq!((sip.name.as_str(), sip.interface.as_str(), sip.vrid, sip.version), ("VI_SIP", "eth0", 51, 2));
+    assert_eq!((sip.priority, sip.advert_interval.as_millis(), sip.preempt), (100, 1_000, true));
+    assert_eq!(sip.password.as_ref().map(|p| p.expose()), Some("s3cr3tpw"));
+    let addresses: Vec<String> = sip.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(addresses, ["10.0.1.100/24 dev eth0", "10.0.1.101/32"]);
+    let tracks: Vec<_> = sip.track.iter().map(|t| (t.name.as_str(), t.weight.0)).collect();
+    assert_eq!(tracks, [("check_sip", -20), ("eth1", -10)], "the weight is that of the script's definition");
+    assert_eq!(sip.notify_active.as_ref().unwrap().0, ["/etc/keepalived/notify.sh", "MASTER"]);
+    assert_eq!(sip.announce.refresh.as_secs(), 10);
+    assert_eq!((v3.version, v3.advert_interval.as_millis(), v3.preempt), (3, 100, false));
+    assert_eq!((v3.peers.len(), v3.source), (2, Some("fd98::1".parse().unwrap())));
+    assert_eq!((v3.announce.count, v3.announce.repeat_count), (3, 3));
+    let script = &config.track.script[0];
+    assert_eq!(script.command.0, ["/usr/local/bin/check_sip.sh", "--fast"]);
+    assert_eq!((script.interval.as_secs(), script.timeout.as_secs(), script.rise, script.fall), (3, 3, 2, 2));
+    assert_eq!(config.vrrp_sync_group[0].members, ["VI_SIP", "VI_V3"]);
+    for wanted in [
+        "keepalived.conf:4: script_user root: commands run as the user of trunkline",
+        "keepalived.conf:26: 10.0.1.100/24 dev eth0 label eth0:1: label eth0:1 was not carried over",
+        "keepalived.conf:33: smtp_alert: was not carried over",
+        "keepalived.conf:50: virtual_server 10.0.0.1 80: LVS was not carried over",
+    ] {
+        assert_note(&notes, wanted);
+    }
+    assert_eq!(notes.len(), 4, "{notes:#?}");
+    let toml = config::dump_changed(&config);
+    let (read, _) = config::parse(&toml, Path::new("")).unwrap_or_else(|problems| panic!("{problems:#?}\n{toml}"));
+    assert_eq!((read.vrrp, read.vrrp_sync_group, read.track), (config.vrrp, config.vrrp_sync_group, config.track));
+}
+
+#[test]
+fn braces_and_quotes_that_do_not_match_are_named_with_their_line() {
+    for (text, wanted) in [
+        ("vrrp_instance A {\n interface eth0\n", "keepalived.conf:2: the file ends inside a block"),
+        ("}\n", "keepalived.conf:1: \"}\" without"),
+        ("a {\n script \"x\n}\n", "keepalived.conf:2: a quote is not closed"),
+    ] {
+        assert_note(&import_keepalived(text).problems, wanted);
+    }
+    assert_note(&from_keepalived(Path::new("/no/such/file")).problems, "cannot be read");
+}
+
+#[test]
+fn any_text_is_imported_without_a_fault_and_passwords_are_not_shown() {
+    use proptest::prelude::*;
+    proptest!(|(text in "([a-z_]{0,12}|[{}\"#!0-9. \n]){0,60}")| {
+        let statements = keepalived::parse(&text, &mut Vec::new());
+        let _ = keepalived::take(&statements);
+    });
+    let text = "vrrp_instance A {\n version 3\n authentication {\n auth_type PASS\n auth_pass hidden\n }\n }";
+    let imported = import_keepalived(text);
+    assert_note(&imported.notes, "version 3 has no passwords");
+    assert!(!format!("{imported:?}").contains("hidden"), "{imported:?}");
+}

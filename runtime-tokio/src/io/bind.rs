@@ -21,6 +21,8 @@ pub(crate) struct Listen {
     pub(crate) transport: Transport,
     /// The address. Port 0 lets the system choose.
     pub(crate) addr: SocketAddr,
+    /// Whether the address may come later: a virtual router of this node will hold it.
+    pub(crate) is_virtual: bool,
 }
 
 /// Why a listener could not be opened. Its text is one line that says what to do.
@@ -51,7 +53,7 @@ impl fmt::Display for BindError {
             }
             Some(libc::EADDRNOTAVAIL) => write!(
                 f,
-                "{} is no address of this machine; correct it, or set sysctl {} to 1 if it comes later (as with VRRP)",
+                "{} is no address of this machine; correct it, or set sysctl {} to 1 if it comes later (as with VRRP of another program)",
                 addr.ip(),
                 if addr.is_ipv4() { "net.ipv4.ip_nonlocal_bind" } else { "net.ipv6.ip_nonlocal_bind" }
             ),
@@ -161,7 +163,7 @@ fn bind_relay_ports(bound: &mut Bound, settings: &Settings) -> Result<(), BindEr
         if settings.relays.iter().all(|relay| relay.is_ipv4() != addr.is_ipv4()) {
             continue;
         }
-        let listen = Listen { id, transport: Transport::Udp, addr };
+        let listen = Listen { id, transport: Transport::Udp, addr, is_virtual: false };
         let failed = |source| BindError { listen, source };
         for shard in &mut bound.shards {
             let socket = open(listen, settings, false).map_err(failed)?;
@@ -188,6 +190,9 @@ fn open(listen: Listen, settings: &Settings, is_shared: bool) -> io::Result<Sock
     if listen.transport == Transport::Tcp {
         // Connections of a former run that linger must not hold the port.
         socket.set_reuse_address(true)?;
+    }
+    if listen.is_virtual {
+        if listen.addr.is_ipv4() { socket.set_freebind_v4(true)? } else { socket.set_freebind_v6(true)? }
     }
     if is_shared && settings.shards > 1 {
         socket.set_reuse_port(true)?;
@@ -222,7 +227,7 @@ mod tests {
     use super::*;
 
     fn listen(transport: Transport, addr: &str) -> Listen {
-        Listen { id: ListenerId(0), transport, addr: addr.parse().unwrap() }
+        Listen { id: ListenerId(0), transport, addr: addr.parse().unwrap(), is_virtual: false }
     }
 
     fn shards(n: u8) -> Settings {
@@ -248,6 +253,14 @@ mod tests {
         let e = bind(&[listen(Transport::Udp, "192.0.2.77:0")], &shards(1)).unwrap_err();
         assert!(e.to_string().starts_with("192.0.2.77 is no address of this machine"), "{e}");
         assert!(e.to_string().contains("ip_nonlocal_bind"), "{e}");
+    }
+
+    #[test]
+    fn an_address_that_comes_later_is_bound_now() {
+        for (transport, addr) in [(Transport::Udp, "192.0.2.77:0"), (Transport::Tcp, "192.0.2.77:0")] {
+            let later = Listen { is_virtual: true, ..listen(transport, addr) };
+            assert_eq!(bind(&[later], &shards(2)).unwrap().listeners()[0].addr.ip(), later.addr.ip());
+        }
     }
 
     #[test]

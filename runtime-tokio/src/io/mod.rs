@@ -34,6 +34,7 @@ mod udp;
 
 pub(crate) use bind::{Bound, Listen, bind, raise_open_files};
 pub(crate) use clock::Clock;
+pub(crate) use entropy::ServerEntropy;
 pub(crate) use handover::Steer;
 pub(crate) use settings::{Settings, TcpSettings};
 pub(crate) use shard::{Parts, ShardHandle, Shards, start};

@@ -91,6 +91,11 @@ impl<E: 'static> ShardHandle<E> {
         answered.await.map_err(|_| Stopped)
     }
 
+    /// Waits until the shard has stopped.
+    pub(crate) async fn stopped(&self) {
+        self.commands.closed().await;
+    }
+
     /// What the shard has counted.
     pub(crate) fn stats(&self) -> &Stats {
         &self.stats

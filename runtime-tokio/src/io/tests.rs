@@ -107,7 +107,7 @@ impl World {
     }
 
     fn with(addr: &str, settings: Settings) -> Self {
-        let listen = |id, transport| Listen { id, transport, addr: addr.parse().unwrap() };
+        let listen = |id, transport| Listen { id, transport, addr: addr.parse().unwrap(), is_virtual: false };
         let bound = bind(&[listen(UDP, Transport::Udp), listen(TCP, Transport::Tcp)], &settings).unwrap();
         let (udp, tcp) = (bound.listeners()[0].addr, bound.listeners()[1].addr);
         let (sender, seen) = channel();

@@ -10,6 +10,9 @@ const HINTS: &[(&str, &str)] = &[
     ("sipsak", "apt-get install sipsak"),
     ("kamailio", "apt-get install kamailio kamailio-extra-modules"),
     ("trunkline", "cargo build -p trunkline-tokio, or TRUNKLINE_BIN=PATH"),
+    ("keepalived", "apt-get install keepalived"),
+    ("ping", "apt-get install iputils-ping"),
+    ("root", "root, for network namespaces"),
     ("ipv6", "an IPv6 loopback address: sysctl net.ipv6.conf.lo.disable_ipv6=0"),
 ];
 
@@ -32,6 +35,7 @@ pub fn have(needs: &[&str]) -> bool {
 fn is_there(need: &str) -> bool {
     match need {
         "trunkline" => super::binary().is_some(),
+        "root" => rustix::process::geteuid().is_root(),
         "ipv6" => UdpSocket::bind("[::1]:0").is_ok(),
         program => find(program).is_some(),
     }
