@@ -10,10 +10,11 @@
 //! | [`store`] | tables, timers, buffers and rings of fixed capacity |
 //! | [`anchor`] | media: which messages are rewritten by a relay, and which relay |
 //! | [`dispatcher`] | targets, the choice among them, and their health |
-//! | [`wire`] | messages as bytes: SIP and its fields |
+//! | [`wire`] | messages as bytes: SIP and its fields, SDP, RTP, RTCP, the ng control protocol |
 //! | [`transaction`] | the four SIP transactions, their timers, the Via branch |
 //! | [`dialog`] | dialogs as a proxy sees them, the session timer |
 //! | [`vrrp`] | the election of the router that holds the virtual addresses |
+//! | [`relay`] | the RTP relay: calls, offers and answers, forwarding, SRTP |
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -35,6 +36,7 @@ pub mod limits;
 pub mod machine;
 pub mod node;
 pub mod proxy;
+pub mod relay;
 pub mod routing;
 pub mod sink;
 pub mod store;
