@@ -7,7 +7,11 @@ use trunkline_core::dispatcher::{Storage, Target};
 use trunkline_core::flow::Flow;
 use trunkline_core::node::Node;
 use trunkline_core::proxy::context::Context;
-use trunkline_core::store::{index::Bucket, table::Slot};
+use trunkline_core::relay::call::Call;
+use trunkline_core::relay::media::{Endpoint, PortRange, Secure};
+use trunkline_core::relay::party::{Party, Stream};
+use trunkline_core::relay::secret::Secret;
+use trunkline_core::store::{Key, index::Bucket, slab, table::Slot};
 use trunkline_core::transaction::layer::{ClientTransaction, ServerTransaction};
 use trunkline_core::vrrp::{Group, Instance, Track};
 use trunkline_core::wire::sip::edit::Draft;
@@ -46,6 +50,23 @@ fn a_request_in_progress() {
 fn a_target() {
     let columns = 2 * Storage::ranks_len(1) + 8 * Storage::sums_len(1);
     at_most("target", size_of::<Target>() + columns, 700);
+}
+
+/// The sockets of a relayed call cost the kernel about 4.6 KB.
+#[test]
+fn a_relayed_call() {
+    let endpoint = size_of::<slab::Slot<Endpoint>>();
+    at_most("two endpoints of a plain call", 2 * endpoint, 2_048);
+    let owner = size_of::<Option<Key>>();
+    let stream = size_of::<slab::Slot<Stream>>() + owner;
+    // Call-ID, two tags and a branch in blocks of 64 bytes.
+    let names = size_of::<Slot<Call>>() + INDEXED + 2 * size_of::<slab::Slot<Party>>() + 4 * 64;
+    at_most("call, parties, streams", names + 2 * stream, 1_200);
+    at_most("plain call", names + 2 * stream + 2 * endpoint, 3_072);
+    at_most("SRTP keys of one stream", size_of::<slab::Slot<Secret>>(), 3_072);
+    at_most("SRTP of one endpoint", size_of::<slab::Slot<Secure>>(), 4_608);
+    let ports = PortRange { min: 30_000, max: 40_000 };
+    at_most("10,000 ports", 8 * ports.words(), 1_280);
 }
 
 #[test]
