@@ -9,10 +9,12 @@ const HINTS: &[(&str, &str)] = &[
     ("sipp", "apt-get install sip-tester"),
     ("sipsak", "apt-get install sipsak"),
     ("kamailio", "apt-get install kamailio kamailio-extra-modules"),
+    ("rtpengine", "apt-get install rtpengine-daemon"),
     ("trunkline", "cargo build -p trunkline-tokio, or TRUNKLINE_BIN=PATH"),
     ("keepalived", "apt-get install keepalived"),
     ("ping", "apt-get install iputils-ping"),
     ("root", "root, for network namespaces"),
+    ("trunkline-relay", "cargo build -p trunkline-glommio, or TRUNKLINE_RELAY_BIN=PATH"),
     ("ipv6", "an IPv6 loopback address: sysctl net.ipv6.conf.lo.disable_ipv6=0"),
 ];
 
@@ -36,6 +38,7 @@ fn is_there(need: &str) -> bool {
     match need {
         "trunkline" => super::binary().is_some(),
         "root" => rustix::process::geteuid().is_root(),
+        "trunkline-relay" => super::relay_binary().is_some(),
         "ipv6" => UdpSocket::bind("[::1]:0").is_ok(),
         program => find(program).is_some(),
     }

@@ -17,13 +17,18 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The program: `TRUNKLINE_BIN`, or the one that was built beside this test.
 #[must_use]
 pub fn binary() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("TRUNKLINE_BIN") {
+    built("TRUNKLINE_BIN", "trunkline")
+}
+
+/// The program that the variable names, or the one of that name that was built beside this test.
+pub(super) fn built(variable: &str, program: &str) -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os(variable) {
         return Some(PathBuf::from(path)).filter(|path| path.is_file());
     }
     // A test is <target directory>/<profile>/deps/<name>.
     let profile = std::env::current_exe().ok()?.parent()?.parent()?.to_owned();
-    let other = |name: &str| profile.parent().map(|target| target.join(name).join("trunkline"));
-    let beside = [Some(profile.join("trunkline")), other("debug"), other("release")];
+    let other = |name: &str| profile.parent().map(|target| target.join(name).join(program));
+    let beside = [Some(profile.join(program)), other("debug"), other("release")];
     beside.into_iter().flatten().find(|path| path.is_file())
 }
 
