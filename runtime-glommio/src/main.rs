@@ -1,0 +1,5 @@
+//! `trunkline-relay`
+
+fn main() -> std::process::ExitCode {
+    trunkline_glommio::main()
+}
