@@ -394,18 +394,25 @@ pub(crate) const fn admin(state: values::AdminState) -> AdminState {
     }
 }
 
+/// The relays that calls are given to: the embedded one, or those listed.
+pub(crate) fn relays(config: &Config, embedded: Option<SocketAddr>) -> Vec<RelayNode> {
+    let own = embedded.map(|address| RelayNode { address, set: 0, weight: 1 });
+    let listed = config.relay.listed().iter();
+    own.into_iter().chain(listed.map(|ng| RelayNode { address: ng.address, set: ng.set, weight: ng.weight })).collect()
+}
+
 /// What the anchor of a shard is told.
-pub(crate) fn anchor(config: &Config, targets: &Targets) -> AnchorConfig {
+pub(crate) fn anchor(config: &Config, targets: &Targets, embedded: Option<SocketAddr>) -> AnchorConfig {
     let relay = &config.relay;
     let host = |ip: IpAddr| IpNet::from(ip).to_string().parse::<Network>().ok();
     let network = |net: &IpNet| net.to_string().parse::<Network>().ok();
     let inside = targets.targets.iter().filter_map(|target| host(target.address.ip()));
     AnchorConfig {
-        relays: relay.node.iter().map(|n| RelayNode { address: n.address, set: n.set, weight: n.weight }).collect(),
+        relays: relays(config, embedded).into(),
         inside: profile(&relay.inside),
         outside: profile(&relay.outside),
         inside_networks: inside.chain(relay.inside_networks.iter().filter_map(network)).collect(),
-        timeout: relay.timeout,
+        timeout: relay.control_timeout,
         tries: u8::try_from(relay.tries).unwrap_or(u8::MAX),
         retry_after: relay.retry_after,
         on_failure: match relay.on_failure {

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::cli::{CheckArgs, Global};
-use crate::config::values::{AdminState, DefaultAction, PingMode, show_duration};
+use crate::config::relay::Relay;
+use crate::config::values::{AdminState, DefaultAction, MediaFallback, PingMode, RelayMode, show_duration};
 use crate::config::{self, Action, Config, LoadError, Loaded, Match, Route, Set, Target};
 
 /// Runs `trunkline check`.
@@ -84,6 +85,7 @@ pub(crate) fn meaning(config: &Config) -> Vec<String> {
     ));
     timers(config, &mut lines);
     virtual_routers(config, &mut lines);
+    media(&config.relay, &mut lines);
     lines.push(format!("trunkline ctl speaks to {}.", config.control_socket().display()));
     lines
 }
@@ -205,6 +207,29 @@ fn virtual_routers(config: &Config, lines: &mut Vec<String>) {
     for group in &config.vrrp_sync_group {
         lines.push(format!("{} are active or backup together ({}).", group.members.join(" and "), group.name));
     }
+}
+
+fn media(relay: &Relay, lines: &mut Vec<String>) {
+    let failure = match relay.on_failure {
+        MediaFallback::Reject => "is refused with 503",
+        MediaFallback::Pass => "goes on without it",
+    };
+    let by = match relay.mode() {
+        RelayMode::Off => return lines.push("Media passes by: session descriptions are left as they are.".to_owned()),
+        RelayMode::Ng => {
+            let addresses: Vec<_> = relay.ng.iter().map(|ng| ng.address).collect();
+            format!("{} ({})", count(addresses.len(), "relay"), list(&addresses))
+        }
+        RelayMode::Embedded => {
+            let (at, calls) = (list(&relay.interface), relay.max_sessions as usize);
+            let most = if calls > 0 { format!(", at most {} at once", count(calls, "call")) } else { String::new() };
+            format!("the relay of this process, at {at}, ports {} to {}{most}", relay.port_min, relay.port_max)
+        }
+    };
+    let (timeout, tries) = (show_duration(relay.control_timeout), relay.tries);
+    lines.push(format!("Media of every call flows through {by}."));
+    let tries = if tries == 1 { String::new() } else { format!(", asked {tries} times") };
+    lines.push(format!("A call whose relay does not answer within {timeout}{tries} {failure}."));
 }
 
 fn rule(config: &Config, route: &Route) -> String {

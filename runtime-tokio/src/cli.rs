@@ -74,6 +74,11 @@ pub(crate) enum Command {
     /// Runs the [[vrrp]] of the configuration beside another SIP server. SIGTERM: give up the addresses, exit. SIGHUP:
     /// read the configuration again. `run` does the same beside SIP.
     Vrrp,
+    /// Relay media, commanded by the ng protocol, without SIP
+    ///
+    /// The same relay as trunkline-relay, for machines where io_uring is not permitted. It reads `[relay]` of the
+    /// configuration. SIGTERM: no new calls, those there are end, exit.
+    Relay(RelayArgs),
     /// Check a configuration and say what it means
     ///
     /// Exit codes: 0 the configuration is valid (warnings do not change that), 1 it is not.
@@ -102,6 +107,27 @@ pub(crate) struct RunArgs {
     /// Listen here instead of where the configuration says (may be given several times)
     #[arg(short, long, value_name = "TRANSPORT:ADDRESS:PORT")]
     pub(crate) listen: Vec<ListenArg>,
+}
+
+/// Arguments of `relay`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RelayArgs {
+    /// Address of this machine for media, with its label and what session descriptions carry instead (may be given several
+    /// times) [default: as configured]
+    #[arg(short, long, value_name = "[LABEL/]ADDRESS[!ADVERTISED]")]
+    pub(crate) interface: Vec<trunkline_core::relay::Address>,
+    /// Take ng commands over UDP here (may be given several times) [default: as configured, 127.0.0.1:2223]
+    #[arg(short = 'n', long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen_ng: Vec<SocketAddr>,
+    /// The lowest port for media [default: as configured, 20000]
+    #[arg(short = 'm', long, value_name = "PORT")]
+    pub(crate) port_min: Option<u16>,
+    /// The highest port for media [default: as configured, 40000]
+    #[arg(short = 'M', long, value_name = "PORT")]
+    pub(crate) port_max: Option<u16>,
+    /// The control socket [default: as configured]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
 }
 
 /// Arguments of `check`.
@@ -253,6 +279,12 @@ pub(crate) enum CtlVerb {
     },
     /// Count transactions by kind and state
     Transactions,
+    /// List the media relays; with `sessions` or `totals`, ask the relay of this process
+    Relay {
+        /// What to print of the relay of this process
+        #[command(subcommand)]
+        what: Option<RelayVerb>,
+    },
     /// Print statistics
     Stats {
         /// Only names that contain this
@@ -290,6 +322,21 @@ pub(crate) enum VrrpVerb {
         /// The virtual router or sync group; left out: all.
         name: Option<String>,
     },
+}
+
+/// What `ctl relay` can ask the relay of the process.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum RelayVerb {
+    /// List calls with media; or print one of them
+    Sessions {
+        /// Only this Call-ID, with its streams
+        call_id: Option<String>,
+        /// Most lines
+        #[arg(long, default_value_t = 1_000)]
+        limit: u32,
+    },
+    /// Print counters
+    Totals,
 }
 
 /// Arguments of `demo`.

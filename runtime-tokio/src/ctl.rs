@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::cli::{CtlArgs, CtlVerb, Global, VrrpVerb};
+use crate::cli::{CtlArgs, CtlVerb, Global, RelayVerb, VrrpVerb};
 use crate::config;
 use crate::config::values::AdminState;
-use crate::control::views::{DialogView, FillView, SetView};
+use crate::control::views::{DialogView, FillView, RelayView, SetView};
 use crate::control::{Request, Response};
+use crate::relay::views::SessionView;
 use crate::vrrp::views::{TransitionView, VrrpView};
 
 /// How long an answer may take.
@@ -114,6 +115,11 @@ fn request(verb: &CtlVerb) -> (&'static str, Value) {
         CtlVerb::Drain { target, .. } => ("targets.set_state", json!({ "state": "i", "target": target })),
         CtlVerb::Dialogs { call_id, limit } => ("dialogs.list", json!({ "call_id": call_id, "limit": limit })),
         CtlVerb::Transactions => ("transactions.count", Value::Null),
+        CtlVerb::Relay { what: None } => ("relay.list", Value::Null),
+        CtlVerb::Relay { what: Some(RelayVerb::Sessions { call_id, limit }) } => {
+            ("relay.sessions", json!({ "call_id": call_id, "limit": limit }))
+        }
+        CtlVerb::Relay { what: Some(RelayVerb::Totals) } => ("relay.totals", Value::Null),
         CtlVerb::Stats { name } => ("stats.list", json!({ "name": name })),
         CtlVerb::Vrrp { verb } => match verb {
             None | Some(VrrpVerb::Show) => ("vrrp.list", Value::Null),
@@ -160,11 +166,9 @@ fn show(verb: &CtlVerb, result: Value) -> Result<String, String> {
                 let _ = writeln!(text, "{:<22} {:>9} {:>9} {:>9}", t.what, t.used, t.high_water, t.capacity);
             }
         }
-        CtlVerb::Stats { .. } => {
-            for (name, value) in result.as_object().into_iter().flatten() {
-                let _ = writeln!(text, "{name} = {value}");
-            }
-        }
+        CtlVerb::Relay { what: None } => show_relays(&mut text, &result).map_err(odd)?,
+        CtlVerb::Relay { what: Some(RelayVerb::Sessions { .. }) } => show_sessions(&mut text, &result).map_err(odd)?,
+        CtlVerb::Stats { .. } | CtlVerb::Relay { what: Some(RelayVerb::Totals) } => show_numbers(&mut text, &result),
         CtlVerb::Vrrp { verb: None | Some(VrrpVerb::Show) } => {
             let view: VrrpView = serde_json::from_value(result).map_err(odd)?;
             show_vrrp(&mut text, &view);
@@ -231,6 +235,44 @@ fn show_set(text: &mut String, set: &SetView) {
             l.avg_ms, l.std_ms, l.est_ms, l.max_ms, l.timeouts
         );
     }
+}
+
+fn show_numbers(text: &mut String, numbers: &Value) {
+    for (name, value) in numbers.as_object().into_iter().flatten() {
+        let _ = writeln!(text, "{name} = {value}");
+    }
+}
+
+fn show_relays(text: &mut String, result: &Value) -> serde_json::Result<()> {
+    let _ = writeln!(text, "mode {}", result["mode"].as_str().unwrap_or_default());
+    for at in result["listen_ng"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "ng commands on udp {}", at.as_str().unwrap_or_default());
+    }
+    let relays: Vec<RelayView> = serde_json::from_value(result["relays"].clone()).or_else(|e| {
+        // A relay alone has no list of others.
+        if result["relays"].is_null() { Ok(Vec::new()) } else { Err(e) }
+    })?;
+    for relay in relays {
+        let state = if relay.alive { "alive" } else { "dead" };
+        let _ = writeln!(text, "{} {state}, set {}, weight {}", relay.address, relay.set, relay.weight);
+    }
+    show_numbers(text, &result["counters"]);
+    Ok(())
+}
+
+fn show_sessions(text: &mut String, result: &Value) -> serde_json::Result<()> {
+    if let Some(one) = result["text"].as_str() {
+        text.push_str(one);
+        return Ok(());
+    }
+    let sessions: Vec<SessionView> = serde_json::from_value(result["sessions"].clone())?;
+    for s in &sessions {
+        let answered = if s.answered { "answered" } else { "offered" };
+        let _ =
+            writeln!(text, "{}  {answered}, {:.0} s, {} parties, {} streams", s.call_id, s.age_s, s.parties, s.streams);
+    }
+    let _ = writeln!(text, "{} of {} calls", sessions.len(), result["total"]);
+    Ok(())
 }
 
 fn show_dialog(text: &mut String, d: &DialogView) {

@@ -11,6 +11,7 @@ mod doctor;
 mod import;
 mod io;
 mod log;
+mod relay;
 mod run;
 mod sys;
 mod vrrp;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     match command {
         Command::Run(args) => run::main(&global, &args),
         Command::Vrrp => run::vrrp_main(&global),
+        Command::Relay(args) => relay::role::main(&global, &args),
         Command::Check(args) => check::main(&global, &args),
         Command::Reference => {
             print(&config::reference::text());

@@ -21,11 +21,13 @@ use trunkline_core::store::HashKey;
 
 use crate::assemble;
 use crate::cli::{Global, ListenArg, RunArgs};
+use crate::config::values::RelayMode;
 use crate::config::{self, Config, Listen};
 use crate::control::server::{self, Control, Shard};
 use crate::io::{self, Clock, Parts, Settings, Shards, Steer, TcpSettings};
 use crate::log;
 use crate::media;
+use crate::relay;
 use crate::vrrp::{self, Vrrp};
 
 /// Health news that may wait on their way between shards.
@@ -76,7 +78,7 @@ fn serve(config: Config, path: Option<&Path>, listen: &[ListenArg]) -> Result<()
     })
 }
 
-fn block_on(future: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+pub(crate) fn block_on(future: impl Future<Output = Result<(), String>>) -> Result<(), String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start: {e}"))?;
     LocalSet::new().block_on(&runtime, future)
@@ -119,6 +121,7 @@ async fn serve_vrrp(config: Config, path: Option<&Path>) -> Result<(), String> {
         config: Mutex::new(config),
         listeners: Vec::new(),
         echo: None,
+        relay: None,
         secret: rand::random(),
         vrrp: Some(vrrp),
         started: SystemTime::now(),
@@ -134,14 +137,14 @@ async fn serve_vrrp(config: Config, path: Option<&Path>) -> Result<(), String> {
 }
 
 /// The signals that are acted on.
-struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
 }
 
 impl Signals {
-    fn watch() -> Result<Self, String> {
+    pub(crate) fn watch() -> Result<Self, String> {
         let signal = |kind| signal(kind).map_err(|e| format!("cannot watch signals: {e}"));
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -151,7 +154,7 @@ impl Signals {
     }
 
     /// Waits for SIGTERM, SIGINT or `ctl`; SIGHUP reloads.
-    async fn until_stop(&mut self, control: &Control) {
+    pub(crate) async fn until_stop(&mut self, control: &Control) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
@@ -166,7 +169,7 @@ impl Signals {
     }
 
     /// Waits for SIGTERM or SIGINT.
-    async fn again(&mut self) {
+    pub(crate) async fn again(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -181,7 +184,9 @@ pub(crate) struct Running {
     shards: Shards<Shard>,
     socket: Option<std::path::PathBuf>,
     stop_timeout: Duration,
+    drain_timeout: Duration,
     echo: Option<media::Server>,
+    relay: Option<relay::Running>,
 }
 
 /// Says which shard a message belongs to.
@@ -200,12 +205,12 @@ impl Steer for ByCallId {
     }
 }
 
-fn settings(config: &Config, shards: u8) -> Settings {
+fn settings(config: &Config, shards: u8, relays: Vec<SocketAddr>) -> Settings {
     let bytes = |size: crate::config::values::ByteSize| usize::try_from(size.0).unwrap_or(usize::MAX);
     Settings {
         shards,
         receive_buffer: bytes(config.udp.receive_buffer),
-        relays: config.relay.node.iter().map(|node| node.address).collect(),
+        relays,
         send_buffer: bytes(config.udp.send_buffer),
         tcp: TcpSettings {
             idle: config.tcp.connection_lifetime,
@@ -236,8 +241,12 @@ fn shard_count(config: &Config) -> u8 {
 /// Starts a node: sockets, shards, the echo if a rule wants it, and control.
 pub(crate) async fn start(config: Config, path: Option<&Path>, listen: &[ListenArg]) -> Result<Running, String> {
     let shards = shard_count(&config);
-    let settings = settings(&config, shards);
-    if let Some(note) = io::raise_open_files(settings.tcp.connections) {
+    let embedded = relay::Embedded::prepare(&config)?;
+    let address = embedded.as_ref().map(relay::Embedded::address);
+    let relays = assemble::relays(&config, address).iter().map(|relay| relay.address).collect();
+    let settings = settings(&config, shards, relays);
+    let media_sockets = embedded.as_ref().map_or(0, relay::Embedded::sockets);
+    if let Some(note) = io::raise_open_files(settings.tcp.connections, media_sockets) {
         warn!("{note}");
     }
     let listeners = assemble::listeners(&config)?;
@@ -250,6 +259,7 @@ pub(crate) async fn start(config: Config, path: Option<&Path>, listen: &[ListenA
         .collect();
     let bound = io::bind(&listens, &settings).map_err(|e| e.to_string())?;
     warn_about_buffers(&bound, &settings);
+    let relay = embedded.map(|relay| relay.start(&bound)).transpose()?;
     let echo = start_echo(&config, &listeners).await?;
     let echo_address = echo.as_ref().map(media::Server::address);
 
@@ -264,8 +274,8 @@ pub(crate) async fn start(config: Config, path: Option<&Path>, listen: &[ListenA
     let mut nodes = Vec::new();
     for shard in 0..shards {
         let made = Node::new(capacity.reserve(), node.clone(), Identity { shard, secret });
-        let mut anchor = Anchor::new(anchor_memory(&config, &capacity), secret);
-        anchor.configure(assemble::anchor(&config, &targets));
+        let mut anchor = Anchor::new(anchor_memory(&settings, &capacity), secret);
+        anchor.configure(assemble::anchor(&config, &targets, address));
         nodes.push(Some(Anchored { node: made.map_err(|e| e.to_string())?, anchor }));
     }
     let started = io::start(bound, &settings, steer, clock, |shard| Parts {
@@ -293,6 +303,7 @@ pub(crate) async fn start(config: Config, path: Option<&Path>, listen: &[ListenA
     let vrrp = start_vrrp(&config, &running_shards, &listeners);
     let stop_timeout = config.node.stop_timeout;
     announce(&config, &listeners, path, &socket);
+    let drain_timeout = config.relay.drain_timeout.0;
     let control = Rc::new(Control {
         shards: running_shards.handles().to_vec(),
         path: path.map(Path::to_owned),
@@ -300,6 +311,7 @@ pub(crate) async fn start(config: Config, path: Option<&Path>, listen: &[ListenA
         config: Mutex::new(config),
         listeners: listeners.clone(),
         echo: echo_address,
+        relay: relay.as_ref().map(|relay| relay.handle().clone()),
         secret,
         vrrp,
         started: SystemTime::now(),
@@ -311,7 +323,16 @@ pub(crate) async fn start(config: Config, path: Option<&Path>, listen: &[ListenA
         tokio::task::spawn_local(follow_vrrp(Rc::clone(&control), active));
     }
     tokio::task::spawn_local(spread_news(Rc::clone(&control), heard));
-    Ok(Running { control, listeners, shards: running_shards, socket: Some(socket), stop_timeout, echo })
+    Ok(Running {
+        control,
+        listeners,
+        shards: running_shards,
+        socket: Some(socket),
+        stop_timeout,
+        drain_timeout,
+        echo,
+        relay,
+    })
 }
 
 /// Starts the virtual routers, if there are any. What they miss does not stop the rest.
@@ -339,9 +360,8 @@ async fn follow_vrrp(control: Rc<Control>, mut active: watch::Receiver<bool>) {
 }
 
 /// Memory for the calls of a shard whose media is anchored: none if there is no relay.
-fn anchor_memory(config: &Config, capacity: &Capacity) -> trunkline_core::anchor::Memory<'static> {
-    let calls =
-        if config.relay.node.is_empty() { Capacity { dialogs: 0, contexts: 0, ..*capacity } } else { *capacity };
+fn anchor_memory(settings: &Settings, capacity: &Capacity) -> trunkline_core::anchor::Memory<'static> {
+    let calls = if settings.relays.is_empty() { Capacity { dialogs: 0, contexts: 0, ..*capacity } } else { *capacity };
     calls.reserve_anchor()
 }
 
@@ -385,8 +405,12 @@ fn announce(config: &Config, listeners: &[Listener], path: Option<&Path>, socket
         let told = if l.advertised == l.bound { String::new() } else { format!(", told to peers as {}", l.advertised) };
         info!("listening on {} {}{told}", l.transport.as_param(), l.bound);
     }
-    for relay in &config.relay.node {
+    for relay in config.relay.listed() {
         info!("media by the relay at {}", relay.address);
+    }
+    if config.relay.mode() == RelayMode::Embedded {
+        let at: Vec<_> = config.relay.interface.iter().map(ToString::to_string).collect();
+        info!("media by the embedded relay at {}", at.join(", "));
     }
     let targets: usize = config.set.iter().map(|s| s.target.len()).sum();
     if targets > 0 {
@@ -471,6 +495,9 @@ impl Running {
     pub(crate) async fn finish(&self) {
         info!("stopping: no new calls, waiting for transactions to end");
         let _ = self.control.each(|node, _, _| node.close()).await;
+        if let Some(relay) = &self.relay {
+            relay::role::drain(relay.handle(), self.drain_timeout).await;
+        }
         let until = Instant::now() + self.stop_timeout;
         loop {
             match self.control.each(|node, _, _| node.is_idle()).await {
@@ -490,6 +517,9 @@ impl Running {
         drop(self.echo.take());
         self.shards.request_stop();
         self.shards.join().map_err(|e| format!("a shard failed: {e}"))?;
+        if let Some(relay) = self.relay.take() {
+            relay.stop().map_err(|e| e.to_string())?;
+        }
         info!("stopped");
         Ok(())
     }

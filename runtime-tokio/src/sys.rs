@@ -296,8 +296,20 @@ impl ReceiveBatch {
     pub(crate) fn datagram(&self, i: usize) -> Option<(SocketAddr, &[u8])> {
         let header = self.vectors.headers[..self.filled].get(i)?;
         let from = self.vectors.names.get(i)?.get(header.msg_hdr.msg_namelen)?;
-        let at = i * SLOT_LEN;
-        Some((from, self.slots.get(at..at + (header.msg_len as usize).min(SLOT_LEN))?))
+        Some((from, self.part(i, 0, header.msg_len as usize)?))
+    }
+
+    /// The `i`th datagram's slot, how long it is, and where it came from. No datagram fills a slot.
+    pub(crate) fn datagram_mut(&mut self, i: usize) -> Option<(SocketAddr, &mut [u8], usize)> {
+        let header = self.vectors.headers[..self.filled].get(i)?;
+        let from = self.vectors.names.get(i)?.get(header.msg_hdr.msg_namelen)?;
+        let len = header.msg_len as usize;
+        Some((from, self.slots.chunks_exact_mut(SLOT_LEN).nth(i)?, len.min(SLOT_LEN)))
+    }
+
+    /// Bytes of the `i`th slot.
+    pub(crate) fn part(&self, i: usize, start: usize, len: usize) -> Option<&[u8]> {
+        self.slots.chunks_exact(SLOT_LEN).nth(i)?.get(start..start.checked_add(len)?)
     }
 }
 

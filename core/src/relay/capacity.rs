@@ -3,7 +3,7 @@
 use super::calls;
 use super::config::Config;
 use super::layer::{Scratch, Storage};
-use super::media;
+use super::media::{self, RESERVE_MAX};
 use super::repeats;
 use crate::store::buf::ClassError;
 use crate::store::{BufPool, Index, Slots};
@@ -40,6 +40,26 @@ impl Capacity {
             secure_streams: sessions,
             repeats: if sessions < 4_096 { 4_096 } else { sessions },
         }
+    }
+
+    /// What the ports of `config` carry, or the calls it allows if those need less.
+    pub fn of_config(config: &Config) -> Self {
+        let pairs = config.interfaces.iter().map(|interface| interface.ports.pairs() as usize).sum::<usize>();
+        // A call has two streams at least, each with a pair of ports.
+        let by_ports = Self { streams: pairs, ..Self::of_sessions(pairs.div_ceil(2)) };
+        match config.sessions_max {
+            Some(max) if (max as usize) < by_ports.sessions => {
+                let by_calls = Self::of_sessions(max as usize);
+                Self { streams: by_calls.streams.min(pairs), ..by_calls }
+            }
+            _ => by_ports,
+        }
+    }
+
+    /// Sockets that so many streams and the reserve of ports open at most. Their numbers are below.
+    pub fn sockets(&self, config: &Config) -> usize {
+        let reserve = config.interfaces.len().saturating_mul(config.reserve.min(RESERVE_MAX));
+        self.streams.saturating_add(reserve).saturating_mul(2)
     }
 
     /// Takes the memory.
@@ -81,5 +101,28 @@ impl Capacity {
                 body: Slots::reserved(ng::MESSAGE_MAX),
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::media::PortRange;
+
+    #[test]
+    fn ports_and_calls_limit_each_other() {
+        let ports = PortRange { min: 30_000, max: 30_099 };
+        let address: crate::relay::Address = "192.0.2.1".parse().unwrap();
+        let mut config = Config { reserve: 4, ..Config::default() };
+        config.interfaces.extend([address.with_ports(ports), address.with_ports(ports)]);
+        let capacity = Capacity::of_config(&config);
+        assert_eq!((capacity.sessions, capacity.streams, capacity.sockets(&config)), (50, 100, 216));
+        config.sessions_max = Some(10);
+        let capacity = Capacity::of_config(&config);
+        assert_eq!((capacity.sessions, capacity.streams), (10, 30));
+        config.sessions_max = Some(49);
+        assert_eq!(Capacity::of_config(&config).streams, 100);
+        let storage = capacity.reserve(&config).unwrap();
+        assert_eq!(2 * storage.media.endpoints.capacity(), capacity.sockets(&config));
     }
 }

@@ -219,6 +219,11 @@ impl<'m> Relay<'m> {
         self.calls.table.len()
     }
 
+    /// Calls now that nobody has asked to delete: those that a relay waits for before it stops.
+    pub fn undeleted(&self) -> usize {
+        self.calls.table.iter().filter(|(_, call)| call.delete_at.is_none()).count()
+    }
+
     /// How long it has run.
     pub fn uptime(&self, now: Instant) -> Duration {
         self.started.map_or(Duration::ZERO, |started| now.since(started))

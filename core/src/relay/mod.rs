@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`layer`] | [`Relay`]: calls over a packet plane, one shard |
-//! | [`config`], [`call`] | how it is set up; its timeouts |
+//! | [`config`], [`address`], [`call`] | how it is set up; addresses as operators write them; its timeouts |
 //! | `capacity` | memory for so many calls |
 //! | [`action`], [`notice`] | its events and actions |
 //! | [`signal`] | offers and answers |
@@ -15,6 +15,7 @@
 //! | [`srtp`] | SRTP and SRTCP in place |
 
 pub mod action;
+pub mod address;
 pub mod call;
 pub mod calls;
 #[cfg(feature = "alloc")]
@@ -41,6 +42,7 @@ pub mod statistics;
 pub mod totals;
 
 pub use action::{Action, Event};
+pub use address::{Address, AddressError};
 pub use call::Timeouts;
 #[cfg(feature = "alloc")]
 pub use capacity::Capacity;

@@ -83,3 +83,22 @@ pub enum Notice<'a> {
     /// A control message without a cookie, or over the limits, was dropped without a reply.
     Unanswerable,
 }
+
+/// One line for a log; bytes of peers that are not printable stand as escapes.
+impl fmt::Display for Notice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started { call_id } => write!(f, "call {} started", call_id.escape_ascii()),
+            Self::Ended { call_id, metadata, reason, lasted, received, sent } => {
+                write!(f, "call {} ended: {reason} after {} s, ", call_id.escape_ascii(), lasted.as_secs())?;
+                write!(f, "{} packets ({} bytes) in, ", received.packets, received.bytes)?;
+                write!(f, "{} packets ({} bytes) out", sent.packets, sent.bytes)?;
+                if metadata.is_empty() { Ok(()) } else { write!(f, ", metadata {}", metadata.escape_ascii()) }
+            }
+            Self::Dtmf { call_id, tag, event } => {
+                write!(f, "call {}: party {} pressed {event:?}", call_id.escape_ascii(), tag.escape_ascii())
+            }
+            Self::Unanswerable => f.write_str("control message without a cookie, or over the limits: dropped"),
+        }
+    }
+}

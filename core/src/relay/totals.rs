@@ -4,7 +4,7 @@ use core::ops::AddAssign;
 use core::time::Duration;
 
 use super::error::RelayError;
-use super::media::MediaStats;
+use super::media::{Drop, MediaStats};
 use super::notice::EndReason;
 
 /// The commands of the ng protocol.
@@ -139,6 +139,45 @@ impl Totals {
     /// Requests of that command.
     pub fn requests_of(&self, command: Command) -> u64 {
         self.requests.get(command as usize).copied().unwrap_or_default()
+    }
+
+    /// Names and values, in a fixed order; those by command and by reason among them.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let media = &self.media;
+        [
+            ("sessions", self.sessions),
+            ("started", self.started),
+            ("rejected", self.rejected),
+            ("ended", self.ended_total()),
+            ("ended_deleted", self.ended_by(EndReason::Deleted)),
+            ("ended_timeout", self.ended_by(EndReason::Timeout)),
+            ("ended_silent_timeout", self.ended_by(EndReason::SilentTimeout)),
+            ("ended_final_timeout", self.ended_by(EndReason::FinalTimeout)),
+            ("ended_offer_timeout", self.ended_by(EndReason::OfferTimeout)),
+            ("ended_terminated", self.ended_by(EndReason::Terminated)),
+            ("one_way_streams", self.one_way_streams),
+            ("zero_way_streams", self.zero_way_streams),
+            ("offers", self.requests_of(Command::Offer)),
+            ("answers", self.requests_of(Command::Answer)),
+            ("deletes", self.requests_of(Command::Delete)),
+            ("requests", self.requests.iter().sum()),
+            ("errors", self.errors),
+            ("repeated", self.repeated),
+            ("unanswerable", self.unanswerable),
+            ("reply_overflows", self.reply_overflows),
+            ("packets_in", media.received.packets),
+            ("bytes_in", media.received.bytes),
+            ("packets_out", media.sent.packets),
+            ("bytes_out", media.sent.bytes),
+            ("ports_exhausted", media.ports_exhausted),
+            ("ports_pending", media.ports_pending),
+            ("ports_taken", media.ports_taken),
+            ("streams_full", media.full),
+            ("secure_streams_full", media.secure_full),
+            ("dropped", media.dropped.total()),
+        ]
+        .into_iter()
+        .chain(Drop::ALL.into_iter().map(|reason| (reason.counter(), u64::from(media.dropped.of(reason)))))
     }
 
     pub(super) fn count(&mut self, command: Command) {

@@ -123,6 +123,13 @@ pub(crate) fn parse(text: &str, base: &Path) -> Result<(Config, Vec<Problem>), V
     if problems.is_empty() { Ok((config, reader.warnings)) } else { Err(problems) }
 }
 
+/// What makes a configuration invalid after keys of it were changed, a line each.
+pub(crate) fn problems(config: &Config) -> Vec<String> {
+    let mut problems = Vec::new();
+    validate::validate(config, &mut problems);
+    problems.iter().map(|problem| format!("{}: {}", problem.key, problem.message)).collect()
+}
+
 /// The effective configuration as TOML. [`parse`] reads it back to the same configuration.
 pub(crate) fn dump(config: &Config) -> String {
     toml::to_string(&config.write_table()).unwrap_or_else(|error| format!("# cannot be written: {error}\n"))

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::algorithm::Algorithm;
 use super::schema::{Key, Kind, Section, Table as _};
-use super::values::{AdminState, ByteSize, Code, LogLevel, parse_duration, show_duration};
+use super::values::{AdminState, ByteSize, Code, LogLevel, RelayMode, parse_duration, show_duration};
 use super::*;
 
 /// The platform of the documents: three media servers, conferences on one of them, the rest as the dialplan says.
@@ -460,4 +460,41 @@ fn the_committed_reference_is_the_one_that_is_printed() {
         committed == reference::text(),
         "write it anew: cargo run -p trunkline-tokio -- reference > runtime-tokio/trunkline.reference.toml"
     );
+}
+
+#[test]
+fn media_goes_where_the_mode_says() {
+    let mode = |text: &str| read(text).unwrap().0.relay.mode();
+    let listed = "[[relay.ng]]\naddress = \"127.0.0.1:2223\"\n";
+    assert_eq!((mode(""), mode(listed)), (RelayMode::Off, RelayMode::Ng));
+    let off = read(&format!("[relay]\nmode = \"off\"\n{listed}")).unwrap().0.relay;
+    assert_eq!((off.mode(), off.listed().len()), (RelayMode::Off, 0));
+    let text = "relay = { mode = \"embedded\", interface = [\"in/10.0.0.1\", \"out/10.0.0.1!203.0.113.5\"], \
+                timeout = 30, final_timeout = \"0s\", inside.interface = \"in\", outside.interface = \"out\" }";
+    let relay = read(text).unwrap().0.relay;
+    assert_eq!(relay.mode(), RelayMode::Embedded);
+    assert_eq!((relay.timeout.0, relay.final_timeout.0), (Duration::from_secs(30), Duration::ZERO));
+    assert_eq!(relay.interface[1].advertised.to_string(), "203.0.113.5");
+}
+
+#[test]
+fn what_a_relay_cannot_work_with_is_said() {
+    for (text, wanted) in [
+        ("relay.mode = \"ng\"", "t.toml:1:14: relay.mode: \"ng\" needs a relay"),
+        ("relay.mode = \"embedded\"", "relay.interface: the embedded relay needs an address for media"),
+        ("relay.mode = \"kernel\"", "\"off\", \"ng\", \"embedded\""),
+        ("relay.interface = [\"a/0.0.0.0\"]", "relay.interface[0]: \"a/0.0.0.0\": wanted one address"),
+        ("relay.interface = [\"a/1.2.3.4\", \"a/1.2.3.4\"]", "relay.interface[1]: a/1.2.3.4 is there twice"),
+        ("relay.port_min = 2001\nrelay.port_max = 2002", "2001 to 2002 holds no pair"),
+        ("relay.tos = 256", "relay.tos: 256 is out of range: 0 to 255"),
+        ("relay.listen_ng = []", "relay.listen_ng: a relay that nobody can speak to"),
+        ("relay.node = []", "unknown key `node`"),
+        (
+            "relay = { mode = \"embedded\", interface = [\"a/1.2.3.4\"], inside.interface = \"a\", \
+             outside.interface = \"b\" }",
+            "relay.outside.interface: no interface of the relay has the label \"b\"",
+        ),
+    ] {
+        assert_problem(text, wanted);
+    }
 }

@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use trunkline_core::anchor::config::RELAYS_MAX;
+use trunkline_core::relay::media::INTERFACES_MAX;
 
 use super::algorithm::Algorithm;
 use super::schema::Problem;
 use super::types::{Action, Config, Listen, Match, Route, Target};
-use super::values::{Host, PingMode, TargetUri, show_duration, split_host};
+use super::values::{Host, PingMode, RelayMode, TargetUri, show_duration, split_host};
 
 fn about(key: impl Into<String>, message: impl Into<String>) -> Problem {
     Problem { key: key.into(), message: message.into(), span: None }
@@ -41,17 +42,65 @@ pub(super) fn validate(config: &Config, problems: &mut Vec<Problem>) {
 
 fn relays(config: &Config, problems: &mut Vec<Problem>) {
     let relay = &config.relay;
-    if relay.node.len() > RELAYS_MAX {
-        problems.push(about("relay.node", format!("there are {} relays; {RELAYS_MAX} are the most", relay.node.len())));
+    if relay.ng.len() > RELAYS_MAX {
+        problems.push(about("relay.ng", format!("there are {} relays; {RELAYS_MAX} are the most", relay.ng.len())));
     }
     let mut seen = HashSet::new();
-    for (i, node) in relay.node.iter().enumerate() {
-        if !seen.insert(node.address) {
-            problems.push(about(format!("relay.node[{i}].address"), format!("{} is there twice", node.address)));
+    for (i, ng) in relay.ng.iter().enumerate() {
+        if !seen.insert(ng.address) {
+            problems.push(about(format!("relay.ng[{i}].address"), format!("{} is there twice", ng.address)));
         }
     }
     if relay.inside.interface.is_some() != relay.outside.interface.is_some() {
         problems.push(about("relay", "name the interface of both sides, inside and outside, or of none"));
+    }
+    match relay.mode() {
+        RelayMode::Off => {}
+        RelayMode::Ng if relay.ng.is_empty() => {
+            problems.push(about("relay.mode", "\"ng\" needs a relay: name one in [[relay.ng]]"));
+        }
+        RelayMode::Ng => {}
+        RelayMode::Embedded => embedded_relay(config, problems),
+    }
+    own_relay(config, problems);
+}
+
+/// What the relay in this process needs besides what any needs.
+fn embedded_relay(config: &Config, problems: &mut Vec<Problem>) {
+    let relay = &config.relay;
+    if relay.interface.is_empty() {
+        let message = "the embedded relay needs an address for media, such as interface = [\"203.0.113.10\"]";
+        problems.push(about("relay.interface", message));
+        return;
+    }
+    for (side, wanted) in [("inside", &relay.inside.interface), ("outside", &relay.outside.interface)] {
+        let Some(wanted) = wanted.as_ref().map(AsRef::as_ref) else { continue };
+        if relay.interface.iter().all(|interface| interface.label != *wanted) {
+            let message = format!("no interface of the relay has the label {wanted:?}");
+            problems.push(about(format!("relay.{side}.interface"), message));
+        }
+    }
+}
+
+/// What our own relay could not work with, embedded or not.
+fn own_relay(config: &Config, problems: &mut Vec<Problem>) {
+    let relay = &config.relay;
+    let count = relay.interface.len();
+    if count > INTERFACES_MAX {
+        problems.push(about("relay.interface", format!("there are {count} addresses; {INTERFACES_MAX} are the most")));
+    }
+    let mut seen = HashSet::new();
+    for (i, interface) in relay.interface.iter().enumerate() {
+        if !seen.insert((interface.label.as_str(), interface.bound)) {
+            problems.push(about(format!("relay.interface[{i}]"), format!("{interface} is there twice")));
+        }
+    }
+    if relay.ports().pairs() == 0 {
+        let (min, max) = (relay.port_min, relay.port_max);
+        problems.push(about("relay.port_max", format!("{min} to {max} holds no pair of an even and an odd port")));
+    }
+    if relay.listen_ng.is_empty() {
+        problems.push(about("relay.listen_ng", "a relay that nobody can speak to has no use"));
     }
 }
 

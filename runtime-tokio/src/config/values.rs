@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use trunkline_core::relay::{Address as MediaAddress, AddressError};
 
 use super::schema::{Given, Reader, Value, names, read_str};
 
@@ -72,6 +73,18 @@ names! {
 }
 
 names! {
+    /// Where media goes.
+    enum RelayMode {
+        /// It passes by.
+        Off = "off",
+        /// Through the listed relays, which speak the ng protocol.
+        Ng = "ng",
+        /// Through a relay in this process.
+        Embedded = "embedded",
+    }
+}
+
+names! {
     /// What becomes of a call whose media no relay takes.
     enum MediaFallback {
         /// It is refused with 503.
@@ -107,6 +120,8 @@ text_value! {
     OptionTag: "a SIP option tag in quotes, such as \"100rel\"", str::parse;
     Pattern: "a regular expression in quotes", str::parse;
     TargetUri: "a SIP URI such as \"sip:10.0.1.30:5060;transport=udp\"", str::parse;
+    MediaAddress: "an address in quotes, such as \"internal/10.0.1.20\" or \"external/10.0.2.20!203.0.113.50\"",
+        |text| text.parse().map_err(|error: AddressError| error.to_string());
     NgText: "a word of the ng protocol, such as \"remove\"", str::parse;
     SipUri: "a SIP URI such as \"sip:keepalive@example.com\"", str::parse;
     Code: "a SIP code (\"408\") or a class of them (\"5xx\")", str::parse;
@@ -132,7 +147,7 @@ macro_rules! named_value {
         }
     )+ };
 }
-named_value!(MediaFallback, Transport, LogLevel, PingMode, AdminState, DefaultAction);
+named_value!(MediaFallback, RelayMode, Transport, LogLevel, PingMode, AdminState, DefaultAction);
 
 /// A list of networks takes plain addresses too.
 impl Value for IpNet {

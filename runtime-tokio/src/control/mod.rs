@@ -1,5 +1,6 @@
 //! Control of a running node: JSON-RPC 2.0, one object a line, over a local socket.
 
+mod relay;
 pub(crate) mod server;
 pub(crate) mod views;
 

@@ -24,6 +24,7 @@ use crate::config::values::{LogLevel, TargetUri};
 use crate::config::{self, Config};
 use crate::io::ShardHandle;
 use crate::log;
+use crate::relay::Handle;
 use crate::vrrp::Vrrp;
 
 /// The engine of a shard.
@@ -47,6 +48,8 @@ pub(crate) struct Control {
     pub(crate) config: Mutex<Config>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) echo: Option<SocketAddr>,
+    /// The relay of this process, if it has one.
+    pub(crate) relay: Option<Handle>,
     pub(crate) secret: [u8; 16],
     /// The virtual routers, if this node has any that run.
     pub(crate) vrrp: Option<Vrrp>,
@@ -55,7 +58,8 @@ pub(crate) struct Control {
     pub(crate) stop: Notify,
 }
 
-type Outcome = Result<Value, RpcError>;
+/// What comes of a request.
+pub(super) type Outcome = Result<Value, RpcError>;
 
 impl Control {
     /// Runs `f` on every shard, one after the other.
@@ -85,6 +89,9 @@ impl Control {
             "dialogs.list" | "dlg.list" => self.dialogs(params).await,
             "transactions.count" => self.transactions().await,
             "stats.list" | "stats.get_statistics" => self.stats(params).await,
+            "relay.list" => self.relays().await,
+            "relay.sessions" => self.relay_sessions(params).await,
+            "relay.totals" => self.relay_totals().await,
             "vrrp.list" => self.vrrp_list().await,
             "vrrp.release" => self.vrrp_release(params, true).await,
             "vrrp.resume" => self.vrrp_release(params, false).await,
@@ -133,7 +140,7 @@ impl Control {
         Ok(sets)
     }
 
-    fn config(&self) -> Config {
+    pub(super) fn config(&self) -> Config {
         self.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
@@ -254,6 +261,9 @@ impl Control {
     }
 
     async fn try_reload(&self) -> Result<Value, String> {
+        if self.is_relay_alone() {
+            return Err("the settings of a relay change with a restart only".to_owned());
+        }
         let mut loaded = config::load(self.path.as_deref()).map_err(|e| e.to_string())?;
         crate::run::apply_listen(&mut loaded.config, &self.listen);
         if self.shards.is_empty() {
@@ -275,10 +285,13 @@ impl Control {
         let mut node = assemble::node(&loaded.config, &self.listeners, self.secret)?;
         node.dispatcher.probe.passive = self.is_passive();
         node.dispatcher.probe.check().map_err(|e| e.to_string())?;
-        let anchor = assemble::anchor(&loaded.config, &targets);
-        if before.relay.node.is_empty() && !anchor.relays.is_empty() {
-            return Err("the first media relay is taken in with a restart only".to_owned());
+        if loaded.config.relay.mode() != before.relay.mode() {
+            return Err("relay.mode changes with a restart only".to_owned());
         }
+        if self.relay.is_some() && !loaded.config.relay.has_same_engine(&before.relay) {
+            notes.push("addresses, ports, timeouts and limits of the relay change with a restart only".to_owned());
+        }
+        let anchor = assemble::anchor(&loaded.config, &targets, self.relay_address());
         match &self.vrrp {
             Some(vrrp) => vrrp.reload(&loaded.config).await?,
             None if !loaded.config.vrrp.is_empty() => {
@@ -377,6 +390,7 @@ impl Control {
                 *sum = (sum.as_u64().unwrap_or_default() + value).into();
             }
         }
+        all.extend(self.media_stats().await?);
         for fill in self.fill().await? {
             let name = fill.what.replace(' ', "_");
             all.insert(format!("used.{name}"), fill.used.into());

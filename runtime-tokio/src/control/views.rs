@@ -1,6 +1,9 @@
 //! What an operator sees, as data: the same for people (see `ctl`) and for programs.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
+use trunkline_core::anchor::RelayNode;
 
 use crate::config::values::{TargetUri, split_host};
 
@@ -105,6 +108,25 @@ pub(crate) struct DialogView {
     pub(crate) answered_s: Option<f64>,
     /// The target that carries it.
     pub(crate) target: Option<String>,
+}
+
+/// A media relay.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RelayView {
+    /// Where it takes commands.
+    pub(crate) address: SocketAddr,
+    /// Its set.
+    pub(crate) set: u16,
+    /// Its share of the calls of its set.
+    pub(crate) weight: u16,
+    /// Whether it answers.
+    pub(crate) alive: bool,
+}
+
+impl RelayView {
+    pub(crate) fn new(node: &RelayNode, alive: bool) -> Self {
+        Self { address: node.address, set: node.set, weight: node.weight, alive }
+    }
 }
 
 /// How full a table is.

@@ -99,6 +99,12 @@ impl Bound {
         &self.listeners
     }
 
+    /// The ports of the sockets that speak to media relays over IPv4, one of each shard.
+    pub(crate) fn relay_ports(&self) -> io::Result<Vec<u16>> {
+        let sockets = self.shards.iter().flat_map(|shard| &shard.udp).filter(|(id, _)| *id == RELAY_PORTS[0]);
+        sockets.map(|(_, socket)| Ok(socket.local_addr()?.port())).collect()
+    }
+
     /// The smallest receive buffer that a UDP socket got, in bytes. Less than was asked means that
     /// `net.core.rmem_max` limits it.
     pub(crate) const fn receive_buffer(&self) -> Option<usize> {
@@ -107,17 +113,22 @@ impl Bound {
 }
 
 /// Raises the limit on open files as far as the system allows. `Some` is a line for the operator: fewer files may be
-/// open than `connections` needs.
-pub(crate) fn raise_open_files(connections: usize) -> Option<String> {
+/// open than `connections` and `media_sockets` need.
+pub(crate) fn raise_open_files(connections: usize, media_sockets: usize) -> Option<String> {
     // Sockets of the shards, epoll, standard streams, files of the control side.
     const OTHERS: u64 = 64;
+    let wanted = (connections as u64).saturating_add(media_sockets as u64).saturating_add(OTHERS);
     match sys::raise_nofile() {
-        Ok(limit) if limit >= (connections as u64).saturating_add(OTHERS) => None,
-        Ok(limit) => Some(format!(
-            "the limit of {connections} connections is over the {limit} files this process may open; \
-             raise LimitNOFILE (`ulimit -n`) to {} or lower the limit",
-            (connections as u64).saturating_add(OTHERS)
-        )),
+        Ok(limit) if limit >= wanted => None,
+        Ok(limit) => {
+            let wants = [(connections, "connections"), (media_sockets, "sockets for media")];
+            let wants: Vec<_> = wants.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+            Some(format!(
+                "{} need more than the {limit} files this process may open; raise LimitNOFILE (`ulimit -n`) to {wanted}, \
+                 or lower the limits",
+                wants.join(" and ")
+            ))
+        }
         Err(e) => Some(format!("the limit on open files cannot be read: {e}")),
     }
 }
@@ -300,8 +311,8 @@ mod tests {
 
     #[test]
     fn too_few_files_give_a_line_with_the_number() {
-        assert_eq!(raise_open_files(1), None);
-        let line = raise_open_files(usize::MAX).unwrap();
+        assert_eq!(raise_open_files(1, 1), None);
+        let line = raise_open_files(usize::MAX, 0).unwrap();
         assert!(line.contains("LimitNOFILE") && !line.contains('\n'), "{line}");
     }
 

@@ -37,4 +37,5 @@ pub(crate) use clock::Clock;
 pub(crate) use entropy::ServerEntropy;
 pub(crate) use handover::Steer;
 pub(crate) use settings::{Settings, TcpSettings};
-pub(crate) use shard::{Parts, ShardHandle, Shards, start};
+pub(crate) use shard::{Parts, ShardHandle, Shards, Stopped, start};
+pub(crate) use stats::Counter;

@@ -76,6 +76,12 @@ impl Phone {
         self.wire.send(text.as_bytes());
     }
 
+    /// Sends a request of this call with a session description.
+    pub fn send_sdp(&mut self, method: &str, sdp: &str) {
+        let text = self.text(method, "Content-Type: application/sdp\r\n", sdp);
+        self.wire.send(text.as_bytes());
+    }
+
     /// The next message that answers `method` with a status code of at least `from`.
     ///
     /// # Panics

@@ -87,6 +87,23 @@ impl Drop {
             Self::KeyExhausted => "key-exhausted",
         }
     }
+
+    /// Its name among counters.
+    pub const fn counter(self) -> &'static str {
+        match self {
+            Self::NoEndpoint => "dropped_no_endpoint",
+            Self::NotRtp => "dropped_not_rtp",
+            Self::Malformed => "dropped_malformed",
+            Self::Source => "dropped_source",
+            Self::Unauthentic => "dropped_unauthentic",
+            Self::Replayed => "dropped_replayed",
+            Self::NoDestination => "dropped_no_destination",
+            Self::Blocked => "dropped_blocked",
+            Self::NoRoom => "dropped_no_room",
+            Self::Streams => "dropped_streams",
+            Self::KeyExhausted => "dropped_key_exhausted",
+        }
+    }
 }
 
 /// Dropped packets by reason.
