@@ -237,4 +237,23 @@ mod tests {
         }
         assert_eq!(Command::parse(b"Ping"), None);
     }
+
+    #[test]
+    fn counters_have_names_of_their_own() {
+        let totals = Totals { started: 3, errors: 2, ..Totals::default() };
+        for (at, (name, value)) in totals.entries().enumerate() {
+            assert!(totals.entries().skip(at + 1).all(|(other, _)| other != name), "{name} is there twice");
+            assert_eq!(
+                value,
+                if name == "started" {
+                    3
+                } else if name == "errors" {
+                    2
+                } else {
+                    0
+                },
+                "{name}"
+            );
+        }
+    }
 }
