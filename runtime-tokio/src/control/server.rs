@@ -20,7 +20,7 @@ use trunkline_core::proxy::Listener;
 use super::views::{DialogView, FillView, LatencyView, SetView, TargetView};
 use super::{Request, Response, RpcError};
 use crate::assemble::{self, ECHO_SET, OwnedTarget, Regex};
-use crate::config::values::{LogLevel, TargetUri};
+use crate::config::values::{LogLevel, RelayMode, TargetUri};
 use crate::config::{self, Config};
 use crate::io::ShardHandle;
 use crate::log;
@@ -285,7 +285,9 @@ impl Control {
         let mut node = assemble::node(&loaded.config, &self.listeners, self.secret)?;
         node.dispatcher.probe.passive = self.is_passive();
         node.dispatcher.probe.check().map_err(|e| e.to_string())?;
-        if loaded.config.relay.mode() != before.relay.mode() {
+        // What is reserved for relays stays there when they are no longer used.
+        let (mode, before_mode) = (loaded.config.relay.mode(), before.relay.mode());
+        if mode != before_mode && (mode, before_mode) != (RelayMode::Off, RelayMode::Ng) {
             return Err("relay.mode changes with a restart only".to_owned());
         }
         if self.relay.is_some() && !loaded.config.relay.has_same_engine(&before.relay) {

@@ -47,13 +47,16 @@ const CONTROL_MAX: usize = 64;
 /// Starts a relay that takes commands on `control`, from those whom `gate` admits.
 pub(crate) fn start(settings: Settings, control: Vec<UdpSocket>, gate: Gate) -> Result<Running, String> {
     let failed = |what: &str, error: &dyn std::fmt::Display| format!("the relay cannot start: {what}: {error}");
+    if control.len() > CONTROL_MAX {
+        return Err(format!("the relay cannot start: it listens for commands on {CONTROL_MAX} addresses at most"));
+    }
     let sockets_max = settings.sockets();
     let storage = settings.capacity.reserve(&settings.relay).map_err(|e| failed("memory", &e))?;
     let relay =
         Relay::new(settings.relay, storage, HashKey::new(rand::random())).map_err(|e| failed("settings", &e))?;
     let poll = Poll::new().map_err(|e| failed("epoll", &e))?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(|e| failed("epoll", &e))?);
-    for (socket, at) in control.iter().take(CONTROL_MAX).zip(0..) {
+    for (socket, at) in control.iter().zip(0..) {
         let registered =
             poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), Token(CONTROL - at), Interest::READABLE);
         registered.map_err(|e| failed("epoll", &e))?;
