@@ -74,7 +74,9 @@ impl World {
         let names = interfaces(&place, INSIDE, OUTSIDE);
         let (relay, config) = match by {
             By::Embedded => {
+                // Each shard has a socket of its own to speak to the relay.
                 let config = config(&place)
+                    .key("node", "shards", "2")
                     .key("relay", "mode", "\"embedded\"")
                     .key("relay", "interface", &format!("{names:?}"))
                     .key("relay", "port_max", "29_999")
