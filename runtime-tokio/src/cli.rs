@@ -71,7 +71,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Hold virtual addresses (VRRP), and take no SIP traffic
     ///
-    /// Runs the [[vrrp]] of the configuration beside another SIP server. SIGTERM: give up the addresses, exit. SIGHUP:
+    /// Runs the virtual routers of the configuration beside another SIP server. SIGTERM: give up the addresses, exit. SIGHUP:
     /// read the configuration again. `run` does the same beside SIP.
     Vrrp,
     /// Relay media, commanded by the ng protocol, without SIP

@@ -87,7 +87,7 @@ section! { default
 section! {
     /// A track that it uses.
     struct TrackRef {
-        /// The name of a script, process, file or interface in [track], or "node": the SIP node of this process.
+        /// The name of a script, process, file or interface under track, or "node": the SIP node of this process.
         name: String, eg "\"check_sip\"";
         /// 0: at fault while the track is down. Below: taken off the priority while it is down. Above: added while it is
         /// up.
