@@ -5,15 +5,20 @@ use std::path::Path;
 use super::options::{Takes, find};
 use super::{Given, Problem};
 
+/// Keys of `[relay]` in a `trunkline.toml` that are for the SIP side: how calls are given to relays.
+const SIP_SIDE: [&str; 9] =
+    ["mode", "ng", "control_timeout", "tries", "retry_after", "on_failure", "inside_networks", "inside", "outside"];
+
+/// Whether a file is TOML, by its name.
+pub(super) fn is_toml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "toml")
+}
+
 /// Reads a file; one that ends in `.toml` is TOML.
 pub(super) fn read(path: &Path, section: &str) -> Result<Vec<Given>, Vec<Problem>> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| vec![Problem(format!("{name}: {error}"))])?;
-    if path.extension().is_some_and(|extension| extension == "toml") {
-        toml(&text, &name).map_err(|problem| vec![problem])
-    } else {
-        key_file(&text, &name, section)
-    }
+    if is_toml(path) { toml(&text, &name).map_err(|problem| vec![problem]) } else { key_file(&text, &name, section) }
 }
 
 /// Reads the keys of one section. Keys may be repeated: each adds its values.
@@ -51,13 +56,14 @@ fn split(key: &str, value: &str) -> Vec<String> {
     value.split(';').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
-/// Reads the table `[relay]`: the same names, with underscores for hyphens.
+/// Reads the table `[relay]`: the same names, with underscores for hyphens. It may be that of a whole platform.
 pub(super) fn toml(text: &str, name: &str) -> Result<Vec<Given>, Problem> {
     let file: toml::Table = text.parse().map_err(|error| Problem(format!("{name}: {error}")))?;
     let Some(relay) = file.get("relay") else { return Err(Problem(format!("{name}: there is no table [relay]"))) };
     let Some(relay) = relay.as_table() else { return Err(Problem(format!("{name}: `relay` is no table"))) };
     relay
         .iter()
+        .filter(|(key, _)| !SIP_SIDE.contains(&key.as_str()))
         .map(|(key, value)| {
             let values = match value {
                 toml::Value::Array(values) => values.iter().map(scalar).collect::<Option<Vec<_>>>(),

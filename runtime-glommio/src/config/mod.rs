@@ -128,11 +128,12 @@ pub(crate) fn load(file: Option<&Path>, section: &str, command_line: Vec<Given>)
             None => merged.push(entry),
         }
     }
-    settle(&merged)
+    let base = if file.is_some_and(file::is_toml) { Settings::of_trunkline() } else { Settings::default() };
+    settle(base, &merged)
 }
 
-fn settle(given: &[Given]) -> Result<Loaded, Vec<Problem>> {
-    let (mut settings, mut remarks, mut problems) = (Settings::default(), Vec::new(), Vec::new());
+fn settle(mut settings: Settings, given: &[Given]) -> Result<Loaded, Vec<Problem>> {
+    let (mut remarks, mut problems) = (Vec::new(), Vec::new());
     for Given { name, values, at } in given {
         let Some(option) = find(name) else {
             problems.push(Problem(format!("{at}: {}", unknown(name))));
@@ -160,6 +161,18 @@ fn settle(given: &[Given]) -> Result<Loaded, Vec<Problem>> {
 }
 
 impl Settings {
+    /// What holds where a `trunkline.toml` says nothing: the defaults of its table `[relay]`, where rtpengine's own differ.
+    fn of_trunkline() -> Self {
+        let timeouts = Timeouts { total: Some(Duration::from_secs(7_200)), ..Timeouts::default() };
+        Self {
+            listen_ng: vec![(Ipv4Addr::LOCALHOST, 2_223).into()],
+            ports: PortRange { min: 20_000, max: 40_000 },
+            timeouts,
+            tos: 184,
+            ..Self::default()
+        }
+    }
+
     fn set(&mut self, name: &str, values: &[String]) -> Result<(), String> {
         let value = values.first().map_or("", String::as_str);
         match name {

@@ -164,3 +164,15 @@ fn every_option_stands_once_and_is_either_set_or_explained() {
         }
     }
 }
+
+#[test]
+fn the_file_of_a_whole_platform_means_the_same_here() {
+    let text = "[[listen]]\ntransport = \"udp\"\n[relay]\nmode = \"ng\"\ninterface = [\"127.0.0.1\"]\ntries = 2\n\
+                [[relay.ng]]\naddress = \"127.0.0.1:2223\"\n[relay.inside]\nice = \"remove\"\n";
+    let (_dir, path) = file("trunkline.toml", text);
+    let (settings, remarks) = load(Some(&path), "rtpengine", Vec::new()).unwrap();
+    assert_eq!((settings.ports.min, settings.ports.max, settings.tos), (20_000, 40_000, 184));
+    assert_eq!(settings.timeouts.total, Some(Duration::from_secs(7_200)));
+    assert_eq!(settings.listen_ng, ["127.0.0.1:2223".parse().unwrap()]);
+    assert_eq!(remarks, [""; 0]);
+}
