@@ -265,11 +265,8 @@ fn plan(settings: &Settings, shards: usize, files: u64) -> Result<Vec<Plan>, Fai
 
 fn add_interfaces(config: &mut relay::Config, settings: &Settings, ports: PortRange) -> Result<(), Failure> {
     for interface in &settings.interfaces {
-        let label = heapless::String::try_from(interface.label.as_str());
-        let label = label.map_err(|_| Failure(format!("interface name `{}` is too long", interface.label)))?;
-        let (bound, advertised) = (interface.bound, interface.advertised);
-        let entry = relay::Interface { label, bound, advertised, ports };
-        config.interfaces.push(entry).map_err(|_| Failure("more interfaces than there may be".to_owned()))?;
+        let pushed = config.interfaces.push(interface.with_ports(ports));
+        pushed.map_err(|_| Failure("more interfaces than there may be".to_owned()))?;
     }
     Ok(())
 }
@@ -395,13 +392,8 @@ mod tests {
 
     #[test]
     fn ports_and_files_bound_the_streams() {
-        let interface = crate::config::InterfaceSpec {
-            label: "a".to_owned(),
-            bound: [127, 0, 0, 1].into(),
-            advertised: [127, 0, 0, 1].into(),
-        };
         let settings = Settings {
-            interfaces: vec![interface],
+            interfaces: vec!["127.0.0.1".parse().unwrap()],
             ports: PortRange { min: 30_000, max: 30_099 },
             sessions_max: Some(5),
             ..Settings::default()

@@ -123,7 +123,7 @@ impl Shard {
     }
 
     fn is_done(&self) -> bool {
-        self.stopped || (self.draining && self.relay.sessions() == 0)
+        self.stopped || (self.draining && self.relay.undeleted() == 0)
     }
 
     /// Handles what has arrived.
@@ -313,19 +313,7 @@ fn perform(
 
 fn tell(notice: &Notice<'_>) {
     match notice {
-        Notice::Started { call_id } => tracing::debug!(call_id = %call_id.escape_ascii(), "call started"),
-        Notice::Ended { call_id, reason, lasted, received, sent, .. } => tracing::debug!(
-            call_id = %call_id.escape_ascii(),
-            %reason,
-            seconds = lasted.as_secs(),
-            packets_in = received.packets,
-            bytes_in = received.bytes,
-            packets_out = sent.packets,
-            bytes_out = sent.bytes,
-            "call ended"
-        ),
-        Notice::Dtmf { call_id, event, .. } => tracing::debug!(call_id = %call_id.escape_ascii(), ?event, "DTMF"),
-        Notice::Unanswerable => tracing::trace!("control message without a cookie: dropped"),
-        _ => {}
+        Notice::Unanswerable => tracing::trace!("{notice}"),
+        notice => tracing::debug!("{notice}"),
     }
 }

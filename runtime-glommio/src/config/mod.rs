@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use trunkline_core::relay::Timeouts;
 use trunkline_core::relay::media::{Learning, PortRange};
+use trunkline_core::relay::{Address, Timeouts};
 
 pub(crate) use options::{OPTIONS, Support, Takes};
-pub(crate) use values::InterfaceSpec;
 
 use options::{find, unknown};
 
@@ -23,7 +22,7 @@ use options::{find, unknown};
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// Addresses for media.
-    pub(crate) interfaces: Vec<InterfaceSpec>,
+    pub(crate) interfaces: Vec<Address>,
     /// Where ng datagrams are read.
     pub(crate) listen_ng: Vec<SocketAddr>,
     /// Where ng streams are taken.
@@ -176,7 +175,7 @@ impl Settings {
     fn set(&mut self, name: &str, values: &[String]) -> Result<(), String> {
         let value = values.first().map_or("", String::as_str);
         match name {
-            "interface" => self.interfaces = values::all(values, InterfaceSpec::parse)?,
+            "interface" => self.interfaces = values::all(values, values::interface)?,
             "listen-ng" => self.listen_ng = values::all(values, values::listen)?,
             "listen-tcp-ng" => self.listen_tcp_ng = values::all(values, values::listen)?,
             "listen-cli" => self.listen_cli = if value == "none" { None } else { Some(values::listen_local(value)?) },

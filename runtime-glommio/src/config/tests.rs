@@ -136,7 +136,7 @@ fn bad_values_say_which_and_what() {
 
 #[test]
 fn interfaces_are_read_in_all_their_forms() {
-    let read = |text: &str| InterfaceSpec::parse(text);
+    let read = values::interface;
     let plain = read("192.0.2.1").unwrap();
     assert_eq!((plain.label.as_str(), plain.bound, plain.advertised), ("default", plain.bound, plain.bound));
     let v6 = read("wan/[2001:db8::1]!2001:db8::2").unwrap();

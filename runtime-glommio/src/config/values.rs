@@ -5,43 +5,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use trunkline_core::relay::config::LABEL_MAX;
+use trunkline_core::relay::Address;
 use trunkline_core::relay::media::Learning;
 
-/// The name of an interface that has none.
-const DEFAULT_LABEL: &str = "default";
 /// Packets may gather no longer than this: it is delay that a listener would hear.
 const COALESCE_MAX: Duration = Duration::from_millis(5);
 
 /// `[NAME/]IP[!IP]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct InterfaceSpec {
-    /// The name that `direction` uses.
-    pub(crate) label: String,
-    /// The address of this machine.
-    pub(crate) bound: IpAddr,
-    /// The address that is written into SDP.
-    pub(crate) advertised: IpAddr,
-}
-
-impl InterfaceSpec {
-    /// Reads one.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let (label, addresses) = text.split_once('/').unwrap_or((DEFAULT_LABEL, text));
-        let (bound, advertised) = addresses.split_once('!').unwrap_or((addresses, addresses));
-        if label.is_empty() || label.len() > LABEL_MAX {
-            return Err(format!("`{label}` is no name: 1 to {LABEL_MAX} bytes"));
-        }
-        if label.contains(':') {
-            return Err(format!("`{label}`: round robin over interfaces is not there yet; give several the same name"));
-        }
-        Ok(Self { label: label.to_owned(), bound: ip(bound)?, advertised: ip(advertised)? })
-    }
-}
-
-fn ip(text: &str) -> Result<IpAddr, String> {
-    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-    bare.parse().map_err(|_| format!("`{text}` is no IP address"))
+pub(super) fn interface(text: &str) -> Result<Address, String> {
+    text.parse().map_err(|why| format!("`{text}`: {why}"))
 }
 
 /// Reads each of several values.
