@@ -250,7 +250,8 @@ fn sip_is_answered_at_the_address_wherever_it_is() {
     needs!("root", "ip", "ping", "sipsak", "trunkline");
     let place = Place::shared();
     let segment = Segment::new(&place);
-    let sip = |node: &str| segment.trunkline(node, "run", &format!("{SIP}{}", segment.router_config(node, Dialect::V3)));
+    let sip =
+        |node: &str| segment.trunkline(node, "run", &format!("{SIP}{}", segment.router_config(node, Dialect::V3)));
     let answers = || segment.run("c", "sipsak", &["-s", &format!("sip:{VIP}")]).status.success();
     let mut a = sip("a");
     let mut b = sip("b");

@@ -146,6 +146,15 @@ fn a_delay_of_preemption_is_waited_for_but_not_when_nobody_is_active() {
     assert!(a.is_running());
 }
 
+/// Ends the busy threads, also when the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn ten_millisecond_adverts_survive_a_busy_machine() {
     needs!("root", "ip", "ping", "realtime", "trunkline");
@@ -162,6 +171,7 @@ fn ten_millisecond_adverts_survive_a_busy_machine() {
     let busy = AtomicBool::new(true);
     let threads = 3 * std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
+        let _stop = Stop(&busy);
         for _ in 0..threads {
             scope.spawn(|| while busy.load(Ordering::Relaxed) {});
         }
@@ -171,7 +181,6 @@ fn ten_millisecond_adverts_survive_a_busy_machine() {
             std::thread::sleep(Duration::from_millis(500));
             counter(&segment, "b", "received") >= from + 1_000
         });
-        busy.store(false, Ordering::Relaxed);
     });
     assert_eq!([changes("a"), changes("b")], before);
     segment.wait_held(VIP, "a", "b");

@@ -95,7 +95,8 @@ impl Driver {
                 self.take_changes();
             }
             if ready.packets {
-                self.take_packets();
+                // One of each socket: whether there are more, the next wait tells for the price of nothing.
+                self.take_packets(1);
                 self.tell_oddities();
             }
             if ready.claims {
@@ -104,14 +105,24 @@ impl Driver {
             if ready.bell {
                 self.take_commands();
             }
-            if self.machine.next_deadline().is_some_and(|at| at <= self.clock.now()) {
-                self.handle(Event::Timeout);
+            if self.is_due() {
+                // What waits to be read came before the deadline, for all that is known.
+                if ready.packets {
+                    self.take_packets(BATCH);
+                }
+                if self.is_due() {
+                    self.handle(Event::Timeout);
+                }
             }
         }
         self.ports.remove_virtual(|_, _| true);
         if self.ports.held() > 0 {
             error!("vrrp: {} addresses could not be taken down", self.ports.held());
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.machine.next_deadline().is_some_and(|at| at <= self.clock.now())
     }
 
     /// Sleeps until there is something to do, at the latest at the next deadline.
@@ -143,10 +154,11 @@ impl Driver {
         self.machine.handle(&mut cx, event, &mut self.ports);
     }
 
-    fn take_packets(&mut self) {
+    /// Takes up to `most` packets of each socket.
+    fn take_packets(&mut self, most: usize) {
         let mut buffer = [0; PACKET_MAX];
         for i in 0..self.ports.receivers.len() {
-            for _ in 0..BATCH {
+            for _ in 0..most {
                 let Some(port) = self.ports.receivers.get(i) else { break };
                 let interface = port.interface;
                 match port.receiver.receive(&mut buffer) {
