@@ -291,10 +291,12 @@ fn an_interface_may_come_later_and_go() {
     let place = Place::shared();
     let segment = Segment::new(&place);
     let config = segment.router_config("a", Dialect::V3).replace("\"eth0\"", "\"late0\"");
-    let _a = segment.trunkline("a", "vrrp", &config);
+    let a = segment.trunkline("a", "vrrp", &config);
     until("it runs", LIMIT, || segment.path("a", "ctl.sock").exists());
     let state = || shown(&segment, "a")["state"].as_str().map(str::to_owned);
     until("it is at fault", LIMIT, || state().as_deref() == Some("fault"));
+    let line = "VI on late0 takes no part yet: its interface is down or not there";
+    until("the log says so", LIMIT, || a.log().matches(line).count() == 1);
     let ip = |args: &str| {
         let words: Vec<&str> = args.split_whitespace().collect();
         assert!(segment.run("a", "ip", &words).status.success(), "ip {args}");

@@ -1,6 +1,7 @@
 //! The thread that runs the machine: it waits for packets, changes of interfaces, commands and the next deadline.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -9,7 +10,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 use trunkline_core::machine::{Cx, Machine as _, Timed as _};
-use trunkline_core::vrrp::{Config, Event, Group, Instance as Machine, InstanceId, Packet, Subject, Track, Vrrp};
+use trunkline_core::vrrp::{
+    Config, Event, Fault, Group, Instance as Machine, InstanceId, Packet, Subject, Track, Vrrp,
+};
 
 use super::netlink::{Change, Monitor, Overrun};
 use super::ports::Ports;
@@ -97,7 +100,6 @@ impl Driver {
             if ready.packets {
                 // One of each socket: whether there are more, the next wait tells for the price of nothing.
                 self.take_packets(1);
-                self.tell_oddities();
             }
             if ready.claims {
                 self.take_claims();
@@ -168,6 +170,7 @@ impl Driver {
                         let mut cx = Cx { now: self.clock.now(), entropy: &mut self.entropy };
                         let event = Event::Packet { interface, packet };
                         self.machine.handle(&mut cx, event, &mut self.ports);
+                        self.tell_oddities(got.source);
                     }
                     Ok(None) => {}
                     // An interface that is gone reports so; the monitor tells of it.
@@ -177,15 +180,15 @@ impl Driver {
         }
     }
 
-    /// Says once what is odd about the packets of others. `ctl` has how often.
-    fn tell_oddities(&mut self) {
+    /// Says once what is odd about the packets of others; `source` sent the last one. `ctl` has how often.
+    fn tell_oddities(&mut self, source: IpAddr) {
         for planned in &self.ports.plan.instances {
             let id = planned.config.id;
             let Some(counters) = self.machine.instance(id).map(Machine::counters) else { continue };
             for (count, what) in words::oddities(counters) {
                 if count > 0 && !self.said.contains(&(id, what)) {
                     self.said.push((id, what));
-                    warn!("vrrp: {} on {}: {what}", planned.name, planned.interface);
+                    warn!("vrrp: {} on {}: {what} (from {source})", planned.name, planned.interface);
                 }
             }
         }
@@ -287,7 +290,20 @@ impl Driver {
         // Another configuration may put it right, and is worth saying it again if not.
         self.said.clear();
         self.tell_interfaces();
+        self.tell_missing();
         Ok(())
+    }
+
+    /// Says which instances cannot begin, which is no change of state and would go unsaid.
+    fn tell_missing(&self) {
+        for planned in &self.ports.plan.instances {
+            let Some(machine) = self.machine.instance(planned.config.id) else { continue };
+            let fault = machine.fault().filter(|fault| matches!(fault, Fault::Link | Fault::NoSource));
+            if let (None, Some(fault)) = (machine.last_transition(), fault) {
+                let why = words::fault(&self.ports.plan, fault);
+                warn!("vrrp: {} on {} takes no part yet: {why}", planned.name, planned.interface);
+            }
+        }
     }
 
     fn release(&mut self, name: Option<&str>, release: bool) -> Result<(), String> {

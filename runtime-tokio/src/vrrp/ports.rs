@@ -390,7 +390,10 @@ impl Ports {
         let state = words::state_after(transition.to, transition.reason);
         let reason = words::reason(&self.plan, transition.reason);
         let what = if is_group { "sync group " } else { "" };
-        info!("vrrp: {what}{name} is {state}: {reason}");
+        match state {
+            "fault" => warn!("vrrp: {what}{name} is at fault: {reason}"),
+            _ => info!("vrrp: {what}{name} is {state}: {reason}"),
+        }
         let view = TransitionView {
             at: jiff::Timestamp::try_from(SystemTime::now()).map(|t| format!("{t:.3}")).unwrap_or_default(),
             from: words::state(transition.from, None).to_owned(),
