@@ -173,7 +173,11 @@ fn ten_millisecond_adverts_survive_a_busy_machine() {
     std::thread::scope(|scope| {
         let _stop = Stop(&busy);
         for _ in 0..threads {
-            scope.spawn(|| while busy.load(Ordering::Relaxed) {});
+            scope.spawn(|| {
+                while busy.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
         }
         let from = counter(&segment, "b", "received");
         // 10 s of adverts, however long they take.
