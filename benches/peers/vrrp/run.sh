@@ -25,14 +25,19 @@ fi
 export TRUNKLINE
 [ -n "$out" ] || out=$(mktemp -d)
 mkdir -p "$out"
+# At rest it is this bench that looks, see idle.sh.
+events=$(tr , '\n' <<< "$kinds" | grep -vx idle | paste -sd , || true)
 for setting in $settings; do
     version=${setting%%:*} interval=${setting#*:}
     for program in keepalived trunkline; do
         node=$here/sut.sh
         [ $program = keepalived ] && node=$harness/keepalived-node.sh
-        "$harness/failover.sh" --a-cmd "$node $version $interval" --b-cmd "$node $version $interval" --kinds "$kinds" \
-            --repeat "$repeat" --prefix "vb$$-" --work "$out" --tag "$program v$version ${interval}s" \
-            > "$out/$program-v$version-$interval.jsonl"
+        tag="$program v$version ${interval}s"
+        result=$out/$program-v$version-$interval.jsonl
+        : > "$result"
+        [ -z "$events" ] || "$harness/failover.sh" --a-cmd "$node $version $interval" --b-cmd "$node $version $interval" --kinds "$events" \
+            --repeat "$repeat" --prefix "vb$$-" --work "$out" --tag "$tag" >> "$result"
+        [[ ,$kinds, != *,idle,* ]] || "$here/idle.sh" "$tag" "$node $version $interval" >> "$result"
     done
 done
 python3 "$here/compare.py" "$out"/*.jsonl

@@ -1,6 +1,7 @@
 //! The thread that runs the machine: it waits for packets, changes of interfaces, commands and the next deadline.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -9,7 +10,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 use trunkline_core::machine::{Cx, Machine as _, Timed as _};
-use trunkline_core::vrrp::{Config, Event, Group, Instance as Machine, InstanceId, Packet, Subject, Track, Vrrp};
+use trunkline_core::vrrp::{
+    Config, Event, Fault, Group, Instance as Machine, InstanceId, Packet, Subject, Track, Vrrp,
+};
 
 use super::netlink::{Change, Monitor, Overrun};
 use super::ports::Ports;
@@ -95,8 +98,8 @@ impl Driver {
                 self.take_changes();
             }
             if ready.packets {
-                self.take_packets();
-                self.tell_oddities();
+                // One of each socket: whether there are more, the next wait tells for the price of nothing.
+                self.take_packets(1);
             }
             if ready.claims {
                 self.take_claims();
@@ -104,14 +107,24 @@ impl Driver {
             if ready.bell {
                 self.take_commands();
             }
-            if self.machine.next_deadline().is_some_and(|at| at <= self.clock.now()) {
-                self.handle(Event::Timeout);
+            if self.is_due() {
+                // What waits to be read came before the deadline, for all that is known.
+                if ready.packets {
+                    self.take_packets(BATCH);
+                }
+                if self.is_due() {
+                    self.handle(Event::Timeout);
+                }
             }
         }
         self.ports.remove_virtual(|_, _| true);
         if self.ports.held() > 0 {
             error!("vrrp: {} addresses could not be taken down", self.ports.held());
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.machine.next_deadline().is_some_and(|at| at <= self.clock.now())
     }
 
     /// Sleeps until there is something to do, at the latest at the next deadline.
@@ -143,10 +156,11 @@ impl Driver {
         self.machine.handle(&mut cx, event, &mut self.ports);
     }
 
-    fn take_packets(&mut self) {
+    /// Takes up to `most` packets of each socket.
+    fn take_packets(&mut self, most: usize) {
         let mut buffer = [0; PACKET_MAX];
         for i in 0..self.ports.receivers.len() {
-            for _ in 0..BATCH {
+            for _ in 0..most {
                 let Some(port) = self.ports.receivers.get(i) else { break };
                 let interface = port.interface;
                 match port.receiver.receive(&mut buffer) {
@@ -156,6 +170,7 @@ impl Driver {
                         let mut cx = Cx { now: self.clock.now(), entropy: &mut self.entropy };
                         let event = Event::Packet { interface, packet };
                         self.machine.handle(&mut cx, event, &mut self.ports);
+                        self.tell_oddities(got.source);
                     }
                     Ok(None) => {}
                     // An interface that is gone reports so; the monitor tells of it.
@@ -165,15 +180,15 @@ impl Driver {
         }
     }
 
-    /// Says once what is odd about the packets of others. `ctl` has how often.
-    fn tell_oddities(&mut self) {
+    /// Says once what is odd about the packets of others; `source` sent the last one. `ctl` has how often.
+    fn tell_oddities(&mut self, source: IpAddr) {
         for planned in &self.ports.plan.instances {
             let id = planned.config.id;
             let Some(counters) = self.machine.instance(id).map(Machine::counters) else { continue };
             for (count, what) in words::oddities(counters) {
                 if count > 0 && !self.said.contains(&(id, what)) {
                     self.said.push((id, what));
-                    warn!("vrrp: {} on {}: {what}", planned.name, planned.interface);
+                    warn!("vrrp: {} on {}: {what} (from {source})", planned.name, planned.interface);
                 }
             }
         }
@@ -275,7 +290,20 @@ impl Driver {
         // Another configuration may put it right, and is worth saying it again if not.
         self.said.clear();
         self.tell_interfaces();
+        self.tell_missing();
         Ok(())
+    }
+
+    /// Says which instances cannot begin, which is no change of state and would go unsaid.
+    fn tell_missing(&self) {
+        for planned in &self.ports.plan.instances {
+            let Some(machine) = self.machine.instance(planned.config.id) else { continue };
+            let fault = machine.fault().filter(|fault| matches!(fault, Fault::Link | Fault::NoSource));
+            if let (None, Some(fault)) = (machine.last_transition(), fault) {
+                let why = words::fault(&self.ports.plan, fault);
+                warn!("vrrp: {} on {} takes no part yet: {why}", planned.name, planned.interface);
+            }
+        }
     }
 
     fn release(&mut self, name: Option<&str>, release: bool) -> Result<(), String> {

@@ -304,27 +304,30 @@ impl Ports {
 
     fn send(&mut self, id: InstanceId, interface: InterfaceId, source: IpAddr, to: IpAddr, bytes: &[u8]) {
         self.switch_virtual(id, true);
-        let Some((index, name)) = self.place(id, interface).map(|l| (l.index, l.name.clone())) else { return };
-        let Some(port) = self.instances.iter_mut().find(|p| p.id == id) else { return };
-        let is_open = port.sender.as_ref().is_some_and(|(i, s, _)| (*i, *s) == (index, source));
-        let mut sent = Ok(());
-        if !is_open {
-            match Sender::open(&name, index, source) {
-                Ok(sender) => port.sender = Some((index, source, sender)),
-                Err(e) => sent = Err(e),
-            }
-        }
-        if let (Ok(()), Some((.., sender))) = (&sent, &port.sender) {
-            sent = sender.send(to, bytes);
-        }
+        let Some(place) = self.place(id, interface) else { return };
+        let at = (place.index, source);
+        let open = self.instances.iter().find(|p| p.id == id).and_then(|p| p.sender.as_ref());
+        let sent = match open.filter(|(index, source, _)| (*index, *source) == at) {
+            Some((.., sender)) => sender.send(to, bytes).map(|()| None),
+            None => Sender::open(&place.name, place.index, source)
+                .and_then(|sender| sender.send(to, bytes).map(|()| Some(sender))),
+        };
+        let failure =
+            sent.as_ref().err().map(|e| format!("no advert can be sent from {source} by {}: {e}", place.name));
+        let Some(port) = self.port(id) else { return };
         match sent {
-            Ok(()) => port.has_failed = false,
-            Err(e) => {
-                port.sender = None;
-                if !std::mem::replace(&mut port.has_failed, true) {
-                    error!("vrrp: {}: no advert can be sent from {source} by {name}: {e}", self.name(id));
+            Ok(opened) => {
+                port.has_failed = false;
+                if let Some(sender) = opened {
+                    port.sender = Some((at.0, at.1, sender));
                 }
             }
+            Err(_) => port.sender = None,
+        }
+        if let Some(failure) = failure
+            && !std::mem::replace(&mut port.has_failed, true)
+        {
+            error!("vrrp: {}: {failure}", self.name(id));
         }
     }
 
@@ -387,7 +390,10 @@ impl Ports {
         let state = words::state_after(transition.to, transition.reason);
         let reason = words::reason(&self.plan, transition.reason);
         let what = if is_group { "sync group " } else { "" };
-        info!("vrrp: {what}{name} is {state}: {reason}");
+        match state {
+            "fault" => warn!("vrrp: {what}{name} is at fault: {reason}"),
+            _ => info!("vrrp: {what}{name} is {state}: {reason}"),
+        }
         let view = TransitionView {
             at: jiff::Timestamp::try_from(SystemTime::now()).map(|t| format!("{t:.3}")).unwrap_or_default(),
             from: words::state(transition.from, None).to_owned(),

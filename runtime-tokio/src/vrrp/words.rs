@@ -84,6 +84,6 @@ pub(super) fn oddities(c: &Counters) -> [(u64, &'static str); 9] {
         (c.bad_interval, "another node has another advert_interval"),
         (c.bad_ttl, "adverts come from behind a router: their TTL is too low"),
         (c.unknown_peer, "adverts come from a node that is not in peers"),
-        (c.contested, "another node was active at the same time, and gave up"),
+        (c.contested, "another node, of lower priority, was active at the same time"),
     ]
 }

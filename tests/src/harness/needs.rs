@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::UdpSocket;
 use std::path::Path;
+use std::process::Command;
 
 /// Each need with the way to it.
 const HINTS: &[(&str, &str)] = &[
@@ -13,6 +14,8 @@ const HINTS: &[(&str, &str)] = &[
     ("trunkline", "cargo build -p trunkline-tokio, or TRUNKLINE_BIN=PATH"),
     ("keepalived", "apt-get install keepalived"),
     ("ping", "apt-get install iputils-ping"),
+    ("frr", "apt-get install frr"),
+    ("realtime", "the right to real-time priority: CAP_SYS_NICE"),
     ("root", "root, for network namespaces"),
     ("trunkline-relay", "cargo build -p trunkline-glommio, or TRUNKLINE_RELAY_BIN=PATH"),
     ("ipv6", "an IPv6 loopback address: sysctl net.ipv6.conf.lo.disable_ipv6=0"),
@@ -40,6 +43,8 @@ fn is_there(need: &str) -> bool {
         "root" => rustix::process::geteuid().is_root(),
         "trunkline-relay" => super::relay_binary().is_some(),
         "ipv6" => UdpSocket::bind("[::1]:0").is_ok(),
+        "frr" => Path::new("/usr/lib/frr/vrrpd").is_file(),
+        "realtime" => Command::new("chrt").args(["-f", "1", "true"]).status().is_ok_and(|status| status.success()),
         program => find(program).is_some(),
     }
 }

@@ -54,10 +54,12 @@ impl Default for Callee {
 }
 
 impl Caller {
-    /// The scenario. It logs `ringing`, `answered` and `done` with the Call-ID, and the Contact of who answers.
+    /// The scenario. It logs `begun` with the Call-ID and the time in seconds and microseconds since 1970, `ringing`,
+    /// `answered` and `done` with the Call-ID, and the Contact of who answers.
     #[must_use]
     pub fn xml(&self) -> String {
         let mut steps = Steps::new("caller", SIDE_CALLER);
+        steps.text.push_str(BEGUN);
         steps.send("INVITE", 1, "sip:[service]@[remote_ip]:[remote_port]", SDP);
         steps.receive("response=\"100\" optional=\"true\"", "");
         steps.receive("response=\"180\" optional=\"true\"", &log("ringing"));
@@ -125,6 +127,9 @@ const SIDE_CALLEE: &str = "From:[$callee];tag=[pid]s[call_number]\nTo:[$caller]\
 
 const SDP: &str = "v=0\no=- 1 1 IN IP[local_ip_type] [local_ip]\ns=-\nc=IN IP[media_ip_type] [media_ip]\nt=0 0\n\
                    m=audio [media_port] RTP/AVP 8 101\na=rtpmap:8 PCMA/8000\na=rtpmap:101 telephone-event/8000\n";
+
+const BEGUN: &str = "<nop><action><gettimeofday assign_to=\"seconds,microseconds\"/>\
+                     <log message=\"begun [call_id] [$seconds] [$microseconds]\"/></action></nop>\n";
 
 fn log(what: &str) -> String {
     format!(

@@ -15,7 +15,8 @@ pub const VIP: &str = "10.98.0.100";
 /// The same for IPv6.
 pub const VIP6: &str = "fd98::100";
 
-/// Nodes a and b on two bridges with a trunk between, and a client c beside b. The namespaces go with the value.
+/// Nodes a and b on two bridges with a trunk between, a client c beside b and another host d beside a. The namespaces go
+/// with the value.
 #[derive(Debug)]
 pub struct Segment {
     prefix: String,
@@ -54,7 +55,7 @@ impl Segment {
         for (port, bridge) in [("t1", "br1"), ("t2", "br2")] {
             ip(&format!("-n {switch} link set {port} master {bridge} up"));
         }
-        for (host, node, bridge) in [(1, "a", "br1"), (2, "b", "br2"), (3, "c", "br2")] {
+        for (host, node, bridge) in [(1, "a", "br1"), (2, "b", "br2"), (3, "c", "br2"), (4, "d", "br1")] {
             segment.add(host, node, bridge);
         }
         segment
@@ -89,12 +90,23 @@ impl Segment {
         self.dir.join(format!("{node}-{name}"))
     }
 
+    /// A command that runs a program in a node's namespace.
+    ///
+    /// # Panics
+    /// Without iproute2.
+    #[must_use]
+    pub fn command(&self, node: &str, program: &Path) -> Command {
+        let mut command = command(&needs::find("ip").expect("ip"));
+        command.args(["netns", "exec", &self.namespace(node)]).arg(program);
+        command
+    }
+
     /// Starts a program in a node's namespace.
     #[must_use]
     pub fn start(&self, node: &str, program: &Path, args: &[&str]) -> Process {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let mut command = command(&needs::find("ip").expect("ip"));
-        command.args(["netns", "exec", &self.namespace(node)]).arg(program).args(args);
+        let mut command = self.command(node, program);
+        command.args(args);
         let log = self.path(node, &format!("{}.log", NEXT.fetch_add(1, Ordering::Relaxed)));
         Process::start(&format!("node {node}"), command, log)
     }
@@ -165,6 +177,15 @@ impl Segment {
         ip(&format!("-n {} link set p{node} {}", self.namespace("sw"), if up { "up" } else { "down" }));
     }
 
+    /// Lets adverts and whatever else is multicast come through to a node, or keeps it all from it; what the node sends
+    /// comes through to the others in any case.
+    pub fn hears(&self, node: &str, all: bool) {
+        let (switch, port) = (self.namespace("sw"), format!("p{node}"));
+        let flood = if all { "on" } else { "off" };
+        let output = run("bridge", &["-n", &switch, "link", "set", "dev", &port, "mcast_flood", flood]);
+        assert!(output.status.success(), "bridge: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// Whether a node has an address on an interface.
     #[must_use]
     pub fn has(&self, node: &str, address: &str) -> bool {
@@ -186,17 +207,23 @@ impl Segment {
     /// Waits until packets of the client to the address go to `holder`.
     #[track_caller]
     pub fn wait_reached(&self, address: &str, holder: &str) {
-        until(&format!("{address} is reached at {holder}"), LIMIT, || {
+        self.wait_reached_by(address, &Self::mac(holder));
+    }
+
+    /// Waits until packets of the client to the address go to this Ethernet address, and are answered.
+    #[track_caller]
+    pub fn wait_reached_by(&self, address: &str, mac: &str) {
+        until(&format!("{address} is reached at {mac}"), LIMIT, || {
             let pinged = self.run("c", "ping", &["-c", "1", "-W", "1", address]);
             let known = run("ip", &["-n", &self.namespace("c"), "neigh", "show", address]);
-            pinged.status.success() && String::from_utf8_lossy(&known.stdout).contains(&Self::mac(holder))
+            pinged.status.success() && String::from_utf8_lossy(&known.stdout).contains(mac)
         });
     }
 }
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        for node in ["a", "b", "c", "sw"] {
+        for node in ["a", "b", "c", "d", "sw"] {
             let _ = run("ip", &["netns", "del", &self.namespace(node)]);
         }
     }

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use super::{Callee, Caller, Place, Process, Signal, Transport, command, until};
+use super::{Callee, Caller, Place, Process, Segment, Signal, Transport, command, until};
 
 /// A running SIPp.
 #[derive(Debug)]
@@ -39,7 +40,9 @@ impl Sipp {
     /// If it does not.
     #[must_use]
     pub fn callee(place: &Place, address: SocketAddr, transport: Transport, scenario: &Callee) -> Self {
-        let mut callee = Self::start(place, "callee", address, transport, &scenario.xml(), lenient(scenario.linger_ms));
+        let host = command(&super::needs::find("sipp").expect("sipp"));
+        let args = lenient(scenario.linger_ms);
+        let mut callee = Self::start(place, host, "callee", address, transport, &scenario.xml(), args);
         let errors = callee.errors.clone();
         until("SIPp listens", Duration::from_secs(10), || {
             let read = || std::fs::read_to_string(&errors).unwrap_or_default();
@@ -63,14 +66,48 @@ impl Sipp {
         // A call that waits longer than this for its next message has failed.
         let mut args = lenient(scenario.linger_ms).to_vec();
         args.extend(["-s", "service", "-m", &calls, "-r", &rate, "-rp", "1000", "-recv_timeout", "60000", &edge]);
-        Self::start(place, "caller", address, transport, &scenario.xml(), &args)
+        let host = command(&super::needs::find("sipp").expect("sipp"));
+        Self::start(place, host, "caller", address, transport, &scenario.xml(), &args)
     }
 
-    fn start(place: &Place, name: &str, address: SocketAddr, by: Transport, xml: &str, args: &[&str]) -> Self {
+    /// Starts a callee on a node of a segment, over UDP. It listens a little later.
+    #[must_use]
+    pub fn callee_on(place: &Place, segment: &Segment, node: &str, address: SocketAddr, scenario: &Callee) -> Self {
+        let host = segment.command(node, &super::needs::find("sipp").expect("sipp"));
+        let args = lenient(scenario.linger_ms);
+        Self::start(place, host, "callee", address, Transport::Udp, &scenario.xml(), args)
+    }
+
+    /// Starts a caller on a node of a segment, who places `rate` calls a second to user `service` at `edge` over UDP until
+    /// [`finish`](Self::finish). A call that waits for longer than `patience` for its next message has failed.
+    #[must_use]
+    pub fn caller_on(
+        place: &Place,
+        segment: &Segment,
+        node: &str,
+        (address, edge): (SocketAddr, SocketAddr),
+        scenario: &Caller,
+        (rate, patience): (u32, Duration),
+    ) -> Self {
+        let (rate, patience, edge) = (rate.to_string(), patience.as_millis().to_string(), edge.to_string());
+        let host = segment.command(node, &super::needs::find("sipp").expect("sipp"));
+        let mut args = lenient(scenario.linger_ms).to_vec();
+        args.extend(["-s", "service", "-r", &rate, "-rp", "1000", "-recv_timeout", &patience, &edge]);
+        Self::start(place, host, "caller", address, Transport::Udp, &scenario.xml(), &args)
+    }
+
+    fn start(
+        place: &Place,
+        mut command: Command,
+        name: &str,
+        address: SocketAddr,
+        by: Transport,
+        xml: &str,
+        args: &[&str],
+    ) -> Self {
         let name = format!("{name}-{}", super::token());
         let path = |kind: &str| place.path(&format!("{name}.{kind}"));
         std::fs::write(path("xml"), xml).expect("a scenario");
-        let mut command = command(&super::needs::find("sipp").expect("sipp"));
         command.arg("-sf").arg(path("xml")).current_dir(place.dir()).env("TERM", "dumb");
         command.args(["-nostdin", "-l", "10000", "-buff_size", "4000000", "-deadcall_wait", "2000"]);
         command.args(["-t", if by == Transport::Udp { "u1" } else { "t1" }, "-max_reconnect", "0"]);
