@@ -228,20 +228,20 @@ impl Relay<'_> {
             return Ok(endpoint);
         }
         let wanted = wanted.unwrap_or(false);
+        // Ports that have run out are no reason to face a party in a family that it may not have.
+        let v6 = if self.config.members(logical, wanted).next().is_some() { wanted } else { !wanted };
         let mut failure = RelayError::NoInterface;
-        for v6 in [wanted, !wanted] {
-            for interface in self.config.members(logical, v6) {
-                match self.media.open(cx, interface, false, &mut plane(&self.calls, out)) {
-                    Ok(endpoint) => {
-                        let old = self.calls.set_endpoint(stream, Some(endpoint));
-                        self.calls.stream_mut(stream, |stream| stream.v6 = v6);
-                        if let Some(old) = old {
-                            self.media.close(cx, old, &mut plane(&self.calls, out));
-                        }
-                        return Ok(endpoint);
+        for interface in self.config.members(logical, v6) {
+            match self.media.open(cx, interface, false, &mut plane(&self.calls, out)) {
+                Ok(endpoint) => {
+                    let old = self.calls.set_endpoint(stream, Some(endpoint));
+                    self.calls.stream_mut(stream, |stream| stream.v6 = v6);
+                    if let Some(old) = old {
+                        self.media.close(cx, old, &mut plane(&self.calls, out));
                     }
-                    Err(error) => failure = error.into(),
+                    return Ok(endpoint);
                 }
+                Err(error) => failure = error.into(),
             }
         }
         Err(failure)

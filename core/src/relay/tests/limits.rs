@@ -54,6 +54,24 @@ fn each_table_that_is_full_says_so() {
 }
 
 #[test]
+fn ports_that_run_out_in_one_family_are_not_taken_from_the_other() {
+    let mut config = config();
+    for (interface, bound) in config.interfaces.iter_mut().zip(["192.0.2.50", "2001:db8::50"]) {
+        interface.label = "all".try_into().unwrap();
+        (interface.bound, interface.advertised) = (bound.parse().unwrap(), bound.parse().unwrap());
+        interface.ports.max = interface.ports.min + 7;
+    }
+    let mut w = World::new(config);
+    w.call("x");
+    w.call("y");
+    refused(&mut w, "z", "Ran out of ports");
+    assert_eq!((w.relay.sessions(), w.relay.media().len()), (2, 4));
+    w.ask("delete", &[("call-id", "x"), ("delete delay", "#0")]);
+    let to_b = w.offer("z", "a", &audio("192.0.2.1", 5000), &[("address-family", "IP6")]);
+    assert!(to_b.contains("c=IN IP6 2001:db8::50"), "{to_b}");
+}
+
+#[test]
 fn parties_of_one_call_are_limited() {
     let mut w = World::with(config(), Capacity::of_sessions(128));
     let mut refused = 0;
