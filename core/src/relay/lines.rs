@@ -291,6 +291,8 @@ impl Relay<'_> {
         self.media.configure(endpoint, change, &mut plane(&self.calls, out));
         if flags.has(Flag::Reset) {
             self.media.relearn(endpoint, &mut plane(&self.calls, out));
+        } else {
+            self.media.reopen(endpoint, &mut plane(&self.calls, out));
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A party behind a NAT does not know the address from which its packets arrive, so the relay learns it from the packets. Who
 //! can make the relay learn an address takes the stream over, hence the rules: only *admitted* sources count, a stream may
-//! change its source for a short time at its start only, and from then on every other source is dropped.
+//! change its source for a short time at its start and when the party signals anew, and else every other source is dropped.
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -61,6 +61,18 @@ pub(super) struct Rules {
     pub(super) delay: Duration,
 }
 
+impl Rules {
+    /// Whether a source that fits so well is fixed at once.
+    fn fixes(&self, rank: Rank) -> bool {
+        match self.learning {
+            Learning::Immediate => true,
+            Learning::Heuristic => rank == Rank::Exact,
+            // No other source can come.
+            Learning::Delayed | Learning::Off => self.admit == Admit::Exact,
+        }
+    }
+}
+
 /// What is to be done with a packet because of its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -94,6 +106,8 @@ struct Learned {
     since: Instant,
     rank: Rank,
     fixed: bool,
+    /// Signalled anew: the time to change starts over with the next packet.
+    reopened: bool,
 }
 
 /// Whether both name one socket; flow labels do not count.
@@ -118,6 +132,14 @@ impl Path {
         changed
     }
 
+    /// Lets another source be learned, as at the start. What was learned counts until one is.
+    pub(super) fn reopen(&mut self) {
+        if let Some(learned) = &mut self.learned {
+            learned.fixed = false;
+            learned.reopened = true;
+        }
+    }
+
     /// Forgets what was learned.
     pub(super) fn forget(&mut self) {
         self.learned = None;
@@ -138,9 +160,11 @@ impl Path {
         if learned.fixed && known {
             return Verdict::Known;
         }
-        let over = learned.fixed || now.since(learned.since) >= rules.delay;
+        let over = learned.fixed || !learned.reopened && now.since(learned.since) >= rules.delay;
         if known {
-            return if over { Verdict::Learn(Lesson { rank: learned.rank, fixed: true }) } else { Verdict::Known };
+            let fixed = over || learned.reopened && rules.fixes(learned.rank);
+            let lesson = Lesson { rank: learned.rank, fixed };
+            return if fixed || learned.reopened { Verdict::Learn(lesson) } else { Verdict::Known };
         }
         let Some(rank) = self.rank(rules, from) else { return Verdict::Refused };
         let heuristic = rules.learning == Learning::Heuristic;
@@ -148,18 +172,12 @@ impl Path {
         if !takes_over {
             return Verdict::Refused;
         }
-        Verdict::Learn(Lesson { rank, fixed: over || heuristic && rank == Rank::Exact })
+        Verdict::Learn(Lesson { rank, fixed: over || rules.fixes(rank) })
     }
 
     fn first(&self, rules: &Rules, from: &SocketAddr) -> Verdict {
         let Some(rank) = self.rank(rules, from) else { return Verdict::Refused };
-        let fixed = match rules.learning {
-            Learning::Immediate => true,
-            Learning::Heuristic => rank == Rank::Exact,
-            // No other source can come.
-            Learning::Delayed | Learning::Off => rules.admit == Admit::Exact,
-        };
-        Verdict::Learn(Lesson { rank, fixed })
+        Verdict::Learn(Lesson { rank, fixed: rules.fixes(rank) })
     }
 
     /// How well `from` fits; `None` if it is not admitted.
@@ -190,9 +208,9 @@ impl Path {
 
     /// Learns a source. Returns whether it is another one than before.
     pub(super) fn learn(&mut self, lesson: Lesson, from: SocketAddr, now: Instant) -> bool {
-        let since = self.learned.map_or(now, |learned| learned.since);
+        let since = self.learned.filter(|learned| !learned.reopened).map_or(now, |learned| learned.since);
         let moved = self.learned.is_none_or(|learned| !same(&learned.source, &from));
-        self.learned = Some(Learned { source: from, since, rank: lesson.rank, fixed: lesson.fixed });
+        self.learned = Some(Learned { source: from, since, rank: lesson.rank, fixed: lesson.fixed, reopened: false });
         moved
     }
 

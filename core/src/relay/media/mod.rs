@@ -279,7 +279,17 @@ impl<'m> Media<'m> {
         endpoint.settle(id.0.slot(), out);
     }
 
-    /// Lets the addresses of the party be learned anew. Does nothing if the endpoint is closed.
+    /// Lets the party's packets come from another address for the learning delay, as at the start: it has signalled, and behind
+    /// a NAT that is all it can say of a new address. Until they do, the one learned counts. Does nothing if the endpoint is
+    /// closed.
+    pub fn reopen<S: for<'a> Sink<Action<'a>>>(&mut self, id: EndpointId, out: &mut S) {
+        let Some(endpoint) = self.endpoints.get_mut(id.0) else { return };
+        endpoint.rtp.reopen();
+        endpoint.rtcp.reopen();
+        endpoint.settle(id.0.slot(), out);
+    }
+
+    /// Forgets the addresses learned of the party, and lets them be learned anew. Does nothing if the endpoint is closed.
     pub fn relearn<S: for<'a> Sink<Action<'a>>>(&mut self, id: EndpointId, out: &mut S) {
         let Some(endpoint) = self.endpoints.get_mut(id.0) else { return };
         endpoint.rtp.forget();

@@ -1,5 +1,7 @@
 //! What signalling means to packets.
 
+use core::time::Duration;
+
 use super::world::{World, address_of, audio, config, rtp};
 
 const A: &str = "192.0.2.1:5000";
@@ -41,6 +43,26 @@ fn rtcp_has_a_port_of_its_own_or_shares_it() {
     assert!(to_a.contains("a=rtcp-mux"));
     let sent = w.packet(A, address_of(&to_a), &report);
     assert_eq!((sent[0].from, sent[0].to), (b, B.parse().unwrap()));
+}
+
+#[test]
+fn a_party_that_signals_may_come_from_another_port_although_its_description_is_the_same() {
+    let mut w = World::new(config());
+    let [a, b] = w.call("x");
+    let others = [("192.0.2.1:6100", "192.0.2.1", "a", "b"), ("192.0.2.2:6100", "192.0.2.2", "b", "a")];
+    for (sequence, at) in [(1, 0), (2, 4)] {
+        w.pass(Duration::from_secs(at));
+        assert_eq!((w.packet(A, a, &rtp(sequence)).len(), w.packet(B, b, &rtp(sequence)).len()), (1, 1));
+    }
+    for (moved, ip, own, other) in others {
+        let (local, towards) = if own == "a" { (a, b) } else { (b, a) };
+        let port = if own == "a" { 5000 } else { 6000 };
+        let peer = if own == "a" { B } else { "192.0.2.1:6100" };
+        assert_eq!(w.packet(moved, local, &rtp(3)), [], "its address is fixed");
+        w.offer("x", own, &audio(ip, port), &[("to-tag", other)]);
+        assert_eq!(w.packet(moved, local, &rtp(4)).len(), 1);
+        assert_eq!(w.packet(peer, towards, &rtp(5))[0].to, moved.parse().unwrap());
+    }
 }
 
 #[test]

@@ -247,6 +247,45 @@ fn another_signalled_address_starts_over_and_the_same_does_not() {
 }
 
 #[test]
+fn a_signal_reopens_what_is_fixed_and_keeps_it_until_another_comes() {
+    let rules_of = |learning| rules(learning, Admit::Signalled);
+    let mut path = signalled();
+    path.reopen();
+    let delayed = rules_of(Learning::Delayed);
+    play(&mut path, &delayed, &[(0, NATTED), (3_000, NATTED), (3_001, SDP)]);
+    assert_eq!(learned(&path), Some((NATTED.into(), true)));
+    assert_eq!(path.settle(true, false), Some(Some(NATTED.parse().unwrap())));
+    path.reopen();
+    assert_eq!(path.settle(true, false), Some(None), "it may change again");
+    assert_eq!(path.destination(true), Some(NATTED.parse().unwrap()));
+    // However long the party is silent, the time runs from its next packet.
+    let packets = [(60_000, NATTED), (60_001, ATTACKER), (62_999, SDP), (63_000, NATTED), (63_001, SDP)];
+    assert_eq!(play(&mut path, &delayed, &packets), [true, false, true, false, true]);
+    assert_eq!(learned(&path), Some((SDP.into(), true)));
+    path.reopen();
+    assert_eq!(play(&mut path, &delayed, &[(90_000, SIGNALLING), (93_000, SIGNALLING)]), [true, true]);
+    assert_eq!(learned(&path), Some((SIGNALLING.into(), true)));
+
+    // The first is fixed, be it the old one or another.
+    let immediate = rules_of(Learning::Immediate);
+    for (first, other) in [(NATTED, SDP), (SDP, NATTED)] {
+        let mut path = signalled();
+        play(&mut path, &immediate, &[(0, NATTED)]);
+        path.reopen();
+        assert_eq!(play(&mut path, &immediate, &[(1, ATTACKER), (2, first), (3, other)]), [false, true, false]);
+        assert_eq!(learned(&path), Some((first.into(), true)));
+    }
+
+    // The address that fits best is fixed at once.
+    let heuristic = rules_of(Learning::Heuristic);
+    let mut path = signalled();
+    play(&mut path, &heuristic, &[(0, SDP)]);
+    path.reopen();
+    assert_eq!(play(&mut path, &heuristic, &[(1, NATTED), (2, SDP), (3, NATTED)]), [false, true, false]);
+    assert_eq!(learned(&path), Some((SDP.into(), true)));
+}
+
+#[test]
 fn hold_takes_and_sends_nothing() {
     for hold in ["0.0.0.0:4000", "192.0.2.10:0", "[::]:4000"] {
         let mut path = signalled();
