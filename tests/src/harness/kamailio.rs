@@ -1,12 +1,13 @@
 //! Kamailio, as a record-routing proxy before one target or several.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::wire::answers;
 use super::{Place, Process, Transport, command, until};
 
 const CONFIG: &str = include_str!("../../peers/kamailio.cfg");
+const CONFIG_RELAY: &str = include_str!("../../peers/kamailio-relay.cfg");
 
 /// A running Kamailio.
 #[derive(Debug)]
@@ -23,11 +24,27 @@ impl Kamailio {
     /// If it does not.
     #[must_use]
     pub fn start(place: &Place, address: SocketAddr, targets: &[String]) -> Self {
+        Self::launch(place, address, targets, CONFIG)
+    }
+
+    /// As [`Kamailio::start`], with the media of its calls through the relay whose control port is `ng`. The relay's
+    /// interface `external` faces the callers, and `internal` the targets, which are all at the IP address `inside`.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn with_relay(place: &Place, address: SocketAddr, targets: &[String], ng: SocketAddr, inside: IpAddr) -> Self {
+        let config = CONFIG_RELAY.replace("@RELAY@", &ng.to_string()).replace("@INSIDE@", &inside.to_string());
+        Self::launch(place, address, targets, &config)
+    }
+
+    fn launch(place: &Place, address: SocketAddr, targets: &[String], config: &str) -> Self {
         let dir = place.path(&format!("kamailio-{}", super::token()));
         std::fs::create_dir(&dir).expect("a directory");
-        let list: String = targets.iter().map(|uri| format!("1 {uri} 0 0\n")).collect();
+        // The first has the highest priority, where that counts.
+        let list: String = targets.iter().rev().enumerate().map(|(n, uri)| format!("1 {uri} 0 {n}\n")).collect();
         std::fs::write(dir.join("dispatcher.list"), list).expect("a target list");
-        let config = CONFIG.replace("@ADDRESS@", &address.to_string()).replace("@DIR@", &dir.to_string_lossy());
+        let config = config.replace("@ADDRESS@", &address.to_string()).replace("@DIR@", &dir.to_string_lossy());
         let file = dir.join("kamailio.cfg");
         std::fs::write(&file, config).expect("a configuration file");
         let mut command = command(&super::needs::find("kamailio").expect("kamailio"));

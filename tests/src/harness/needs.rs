@@ -16,6 +16,8 @@ const HINTS: &[(&str, &str)] = &[
     ("ping", "apt-get install iputils-ping"),
     ("frr", "apt-get install frr"),
     ("realtime", "the right to real-time priority: CAP_SYS_NICE"),
+    ("iptables", "apt-get install iptables"),
+    ("tcpdump", "apt-get install tcpdump"),
     ("root", "root, for network namespaces"),
     ("trunkline-relay", "cargo build -p trunkline-glommio, or TRUNKLINE_RELAY_BIN=PATH"),
     ("ipv6", "an IPv6 loopback address: sysctl net.ipv6.conf.lo.disable_ipv6=0"),
