@@ -1,11 +1,16 @@
 //! Sockets that send bytes as they are given and read messages.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::Message;
+
+/// How long a port that is taken is waited for, and how often it is tried.
+const BIND_LIMIT: Duration = Duration::from_secs(10);
+const BIND_PAUSE: Duration = Duration::from_millis(20);
 
 /// UDP or TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +75,14 @@ impl Wire {
     /// If the address is taken.
     #[must_use]
     pub fn udp(local: SocketAddr, peer: SocketAddr) -> Self {
-        let socket = UdpSocket::bind(local).expect("a socket");
+        // A port that a message names may be that of somebody's socket on all addresses, for as long as that one lives.
+        let end = Instant::now() + BIND_LIMIT;
+        let socket = loop {
+            match UdpSocket::bind(local) {
+                Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < end => sleep(BIND_PAUSE),
+                bound => break bound.expect("a socket"),
+            }
+        };
         let local = socket.local_addr().expect("an address");
         Self { socket: Socket::Udp(socket), local, peer }
     }
